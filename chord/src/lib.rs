@@ -1,0 +1,1 @@
+//! Chord as a deterministic state machine.

@@ -1,0 +1,2 @@
+//! chord-cli.
+fn main() {}

@@ -1,0 +1,2 @@
+//! chord-peer.
+fn main() {}
