@@ -1,1 +1,47 @@
-//! Chord as a deterministic state machine.
+//! Chord as a deterministic state machine: no clock, no sockets, no randomness, no async.
+//!
+//! A [`Node`] is one peer. What happens to it goes in as requests ([`Node::serve`]) and as [`Input`]s
+//! ([`Node::handle`]); what it wants done comes out as [`Output`]s. The same code runs in the daemon,
+//! under the simulator and under the model checker.
+//!
+//! ```
+//! use chord::{Config, Event, Id, Input, Node, Output, Peer, Services, Status};
+//!
+//! let me = Peer { incarnation: 1, name: "p1".into(), ..Peer::stranger("127.0.0.1:7300") };
+//! let mut node = Node::new(me, Services::default(), Config::default());
+//! let mut out = Vec::new();
+//! node.handle(Input::Start { friends: vec![], remembered: vec![] }, &mut out);
+//!
+//! assert_eq!(node.status(), Status::Member, "without friends it founds a ring");
+//! assert!(out.iter().any(|output| matches!(output, Output::Event(Event::Founded))));
+//! ```
+
+mod config;
+mod contacts;
+mod detector;
+mod error;
+mod fingers;
+mod id;
+pub mod index;
+mod joining;
+mod leaving;
+mod lookup;
+mod membership;
+mod message;
+mod node;
+mod peer;
+mod successors;
+
+pub use config::Config;
+pub use contacts::Contacts;
+pub use error::ConfigError;
+pub use fingers::FingerTable;
+pub use id::{Id, NotAnId};
+pub use joining::JoinRound;
+pub use lookup::{Found, Lookup, Lost, LostReason, Route, Step, Ticket};
+pub use message::{
+    Envelope, HandedOver, Neighbors, Outcome, Ownership, Read, Refusal, Rejection, Request, Response, VERSION,
+};
+pub use node::{Event, Input, Node, Output, Status, Timer, Why};
+pub use peer::{Peer, Services};
+pub use successors::SuccessorList;

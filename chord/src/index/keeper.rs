@@ -1,0 +1,468 @@
+//! What a keeper holds: entries by publisher, each publisher under one lease.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::arc::within;
+use super::{ArcDigest, Digest, Entry, Reading, Source};
+use crate::{Id, Peer, Services};
+
+/// A publisher's statement of what it has under some keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Batch {
+    /// Where the publisher is reached.
+    pub services: Services,
+    /// Its changes so far.
+    pub sequence: u64,
+    /// With `replace`, all of the arc (from, to] that is not listed holds nothing.
+    pub arc: (Id, Id),
+    /// Whether the batch states the whole arc.
+    pub replace: bool,
+    /// All it has under each key; none = nothing any more.
+    pub keys: Vec<(Id, Vec<Entry>)>,
+}
+
+/// Entries of one publisher, as a keeper passes them on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeptBatch {
+    /// Whose.
+    pub publisher: Peer,
+    /// Where it is reached.
+    pub services: Services,
+    /// Since the publisher itself was last heard.
+    pub age: Duration,
+    /// Some of its keys.
+    pub keys: Vec<KeptKey>,
+}
+
+/// What a publisher said about one key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeptKey {
+    /// The key.
+    pub key: Id,
+    /// Its sequence when it said so.
+    pub sequence: u64,
+    /// None = withdrawn.
+    pub entries: Vec<Entry>,
+}
+
+/// What a keeper has of one publisher in an arc.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PublisherDigest {
+    /// Whose.
+    pub publisher: Peer,
+    /// Since the publisher itself was last heard.
+    pub age: Duration,
+    /// What.
+    pub digest: Digest,
+}
+
+/// All entries that one peer keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Keeper {
+    publishers: BTreeMap<Id, Kept>,
+    /// Who has anything under a key.
+    by_key: BTreeMap<Id, BTreeSet<Id>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Kept {
+    publisher: Peer,
+    services: Services,
+    age: Duration,
+    /// Everything up to this sequence is in; later statements of earlier sequences are void.
+    base: u64,
+    keys: BTreeMap<Id, Stated>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Stated {
+    sequence: u64,
+    entries: Vec<Entry>,
+}
+
+impl Kept {
+    fn digest(&self, from: Id, to: Id) -> Digest {
+        within(&self.keys, from, to).flat_map(|(_, stated)| &stated.entries).collect()
+    }
+}
+
+impl Keeper {
+    /// A publisher was heard: its lease starts anew. None: what it said belongs to an earlier life.
+    fn hear(&mut self, publisher: &Peer, services: &Services) -> Option<&mut Kept> {
+        let kept = self.publishers.entry(publisher.id).or_insert_with(|| Kept {
+            publisher: publisher.clone(),
+            services: services.clone(),
+            age: Duration::ZERO,
+            base: 0,
+            keys: BTreeMap::new(),
+        });
+        if kept.publisher.incarnation > publisher.incarnation {
+            return None;
+        }
+        if kept.publisher.incarnation < publisher.incarnation {
+            kept.base = 0;
+            kept.keys.values_mut().for_each(|stated| stated.sequence = 0);
+        }
+        kept.publisher = publisher.clone();
+        kept.services = services.clone();
+        kept.age = Duration::ZERO;
+        Some(kept)
+    }
+
+    /// A publisher renews its lease. Tells for each arc whether both have the same. Where `own` is given,
+    /// the arcs are all that the publisher keeps here: what lies outside of them and of `own` is dropped,
+    /// for it is kept by others now.
+    pub fn renew(
+        &mut self,
+        publisher: &Peer,
+        services: &Services,
+        sequence: u64,
+        arcs: &[ArcDigest],
+        own: Option<(Id, Id)>,
+    ) -> Vec<bool> {
+        let Some(kept) = self.hear(publisher, services) else {
+            return vec![true; arcs.len()];
+        };
+        let same: Vec<bool> = arcs.iter().map(|arc| kept.digest(arc.from, arc.to) == arc.digest).collect();
+        if same.iter().all(|same| *same) {
+            kept.base = kept.base.max(sequence);
+            kept.keys.retain(|_, stated| !stated.entries.is_empty() || stated.sequence > sequence);
+        }
+        let Some(own) = own else { return same };
+        let kept_here =
+            |key: &Id| arcs.iter().any(|arc| key.is_within(arc.from, arc.to)) || key.is_within(own.0, own.1);
+        let foreign: Vec<Id> = kept.keys.keys().filter(|key| !kept_here(key)).copied().collect();
+        foreign.iter().for_each(|key| self.drop_key(publisher.id, *key));
+        same
+    }
+
+    /// A publisher states what it has under some keys.
+    pub fn publish(&mut self, publisher: &Peer, batch: &Batch) {
+        let Some(kept) = self.hear(publisher, &batch.services) else { return };
+        if batch.sequence < kept.base {
+            return;
+        }
+        let mut stated: Vec<(Id, &[Entry])> =
+            batch.keys.iter().map(|(key, entries)| (*key, &entries[..])).collect();
+        if batch.replace {
+            let listed: BTreeSet<Id> = batch.keys.iter().map(|(key, _)| *key).collect();
+            let gone = within(&kept.keys, batch.arc.0, batch.arc.1).map(|(key, _)| *key);
+            stated.extend(gone.filter(|key| !listed.contains(key)).map(|key| (key, &[][..])));
+        }
+        for (key, entries) in stated {
+            self.state(publisher.id, key, batch.sequence, entries);
+        }
+    }
+
+    /// Another keeper passes on what a publisher said.
+    pub fn accept(&mut self, batch: &KeptBatch, lease: Duration) {
+        if batch.age >= lease {
+            return;
+        }
+        let id = batch.publisher.id;
+        match self.publishers.get(&id).map(|kept| (kept.publisher.incarnation, kept.age)) {
+            Some((incarnation, _)) if incarnation > batch.publisher.incarnation => return,
+            Some((incarnation, age)) if incarnation == batch.publisher.incarnation => {
+                self.publishers.entry(id).and_modify(|kept| kept.age = age.min(batch.age));
+            }
+            _ => {
+                self.hear(&batch.publisher, &batch.services);
+                self.publishers.entry(id).and_modify(|kept| kept.age = batch.age);
+            }
+        }
+        for key in &batch.keys {
+            let base = self.publishers.get(&id).map_or(0, |kept| kept.base);
+            let known = self.publishers.get(&id).is_some_and(|kept| kept.keys.contains_key(&key.key));
+            if known || key.sequence >= base {
+                self.state(id, key.key, key.sequence, &key.entries);
+            }
+        }
+    }
+
+    fn state(&mut self, publisher: Id, key: Id, sequence: u64, entries: &[Entry]) {
+        let Some(kept) = self.publishers.get_mut(&publisher) else { return };
+        let stated = kept.keys.entry(key).or_insert(Stated { sequence, entries: Vec::new() });
+        if stated.sequence > sequence {
+            return;
+        }
+        *stated = Stated { sequence, entries: entries.to_vec() };
+        if entries.is_empty() {
+            self.unlist(publisher, key);
+        } else {
+            self.by_key.entry(key).or_default().insert(publisher);
+        }
+    }
+
+    fn unlist(&mut self, publisher: Id, key: Id) {
+        if let Some(publishers) = self.by_key.get_mut(&key) {
+            publishers.remove(&publisher);
+            if publishers.is_empty() {
+                self.by_key.remove(&key);
+            }
+        }
+    }
+
+    fn drop_key(&mut self, publisher: Id, key: Id) {
+        if let Some(kept) = self.publishers.get_mut(&publisher) {
+            kept.keys.remove(&key);
+        }
+        self.unlist(publisher, key);
+    }
+
+    /// A publisher withdraws everything, or its lease has run out.
+    pub fn withdraw(&mut self, publisher: Id) {
+        let Some(kept) = self.publishers.remove(&publisher) else { return };
+        kept.keys.keys().for_each(|key| self.unlist(publisher, *key));
+    }
+
+    /// The same, said by the publisher itself: void where a later life of it is known.
+    pub fn withdraw_life(&mut self, publisher: &Peer) {
+        if self
+            .publishers
+            .get(&publisher.id)
+            .is_some_and(|k| k.publisher.incarnation <= publisher.incarnation)
+        {
+            self.withdraw(publisher.id);
+        }
+    }
+
+    /// Time has passed. Returns the publishers whose leases ran out and whose entries are gone with them.
+    pub fn pass(&mut self, time: Duration, lease: Duration) -> Vec<Peer> {
+        self.publishers.values_mut().for_each(|kept| kept.age += time);
+        let expired = self.publishers.values().filter(|kept| kept.age >= lease);
+        let expired: Vec<Peer> = expired.map(|kept| kept.publisher.clone()).collect();
+        expired.iter().for_each(|peer| self.withdraw(peer.id));
+        expired
+    }
+
+    /// The entries under one key, at most `limit` of them. `alive` tells who has not been given up.
+    pub fn read(&self, key: Id, limit: usize, alive: impl Fn(&Peer) -> bool) -> Reading {
+        let mut reading = Reading::default();
+        for id in self.by_key.get(&key).into_iter().flatten() {
+            let Some(kept) = self.publishers.get(id) else { continue };
+            let Some(stated) = kept.keys.get(&key) else { continue };
+            reading.total += stated.entries.len() as u64;
+            let room = limit.saturating_sub(reading.sources.len());
+            let alive = alive(&kept.publisher);
+            reading.sources.extend(stated.entries.iter().take(room).map(|entry| Source {
+                publisher: kept.publisher.clone(),
+                services: kept.services.clone(),
+                entry: entry.clone(),
+                alive,
+            }));
+        }
+        reading
+    }
+
+    /// The entries from `key` on to `to`, in ring order, whole keys only, about `limit` of them.
+    pub fn read_range(&self, key: Id, to: Id, limit: usize, alive: impl Fn(&Peer) -> bool) -> Reading {
+        let mut reading = Reading::default();
+        let first = self.by_key.contains_key(&key).then_some(key);
+        let rest = within(&self.by_key, key, to).map(|(key, _)| *key).filter(|k| *k != key);
+        for key in first.into_iter().chain(rest.take_while(|_| key != to)) {
+            if reading.sources.len() >= limit {
+                reading.next = Some(key);
+                break;
+            }
+            let one = self.read(key, limit.max(1), &alive);
+            reading.total += one.total;
+            reading.sources.extend(one.sources);
+        }
+        reading
+    }
+
+    /// What is kept of each publisher in the arc (`from`, `to`].
+    pub fn digests(&self, from: Id, to: Id) -> Vec<PublisherDigest> {
+        let digest = |kept: &Kept| PublisherDigest {
+            publisher: kept.publisher.clone(),
+            age: kept.age,
+            digest: kept.digest(from, to),
+        };
+        self.publishers.values().map(digest).filter(|d| d.digest.count > 0).collect()
+    }
+
+    /// Compares with another keeper's digests of an arc, takes over the smaller ages, and returns the
+    /// publishers whose entries differ or are missing here.
+    pub fn compare(&mut self, from: Id, to: Id, theirs: &[PublisherDigest]) -> Vec<Id> {
+        let mut wanted = Vec::new();
+        for their in theirs {
+            match self.publishers.get_mut(&their.publisher.id) {
+                Some(kept) if kept.publisher.incarnation > their.publisher.incarnation => {}
+                Some(kept) if kept.digest(from, to) == their.digest => {
+                    if kept.publisher.incarnation == their.publisher.incarnation {
+                        kept.age = kept.age.min(their.age);
+                    } else {
+                        wanted.push(their.publisher.id);
+                    }
+                }
+                _ => wanted.push(their.publisher.id),
+            }
+        }
+        wanted
+    }
+
+    /// Up to `limit` keys of the arc (`from`, `to`], behind `cursor` = (publisher, key), of the publishers
+    /// `only`, or of all; with the cursor to go on behind.
+    #[allow(clippy::type_complexity)]
+    pub fn portion(
+        &self,
+        (from, to): (Id, Id),
+        only: Option<&[Id]>,
+        cursor: Option<(Id, Id)>,
+        limit: usize,
+    ) -> (Vec<KeptBatch>, Option<(Id, Id)>) {
+        let mut batches: Vec<KeptBatch> = Vec::new();
+        let mut room = limit;
+        let start = cursor.map_or(Id::default(), |(publisher, _)| publisher);
+        for (id, kept) in self.publishers.range(start..) {
+            if only.is_some_and(|only| !only.contains(id)) {
+                continue;
+            }
+            let behind = cursor.filter(|(publisher, _)| publisher == id).map(|(_, key)| key);
+            let passed = |key: Id| behind.is_some_and(|b| from.distance_to(key) <= from.distance_to(b));
+            let mut keys = Vec::new();
+            for (key, stated) in within(&kept.keys, from, to).filter(|(key, _)| !passed(**key)) {
+                keys.push(KeptKey { key: *key, sequence: stated.sequence, entries: stated.entries.clone() });
+                room -= 1;
+                if room == 0 {
+                    break;
+                }
+            }
+            let last = keys.last().map(|k| k.key);
+            if let Some(last) = last {
+                batches.push(KeptBatch {
+                    publisher: kept.publisher.clone(),
+                    services: kept.services.clone(),
+                    age: kept.age,
+                    keys,
+                });
+                if room == 0 {
+                    return (batches, Some((*id, last)));
+                }
+            }
+        }
+        (batches, None)
+    }
+
+    /// How many entries lie in the arc (`from`, `to`], and how many elsewhere.
+    pub fn counts(&self, from: Id, to: Id) -> (u64, u64) {
+        let all = self.publishers.values().flat_map(|kept| &kept.keys);
+        all.fold((0, 0), |(inside, outside), (key, stated)| {
+            let entries = stated.entries.len() as u64;
+            if key.is_within(from, to) { (inside + entries, outside) } else { (inside, outside + entries) }
+        })
+    }
+
+    /// Whether nothing at all is kept.
+    pub fn is_empty(&self) -> bool {
+        self.publishers.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::File;
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(60);
+
+    fn publisher(incarnation: u64) -> Peer {
+        Peer { id: Id::from(7), incarnation, address: "a".into(), name: "a".into() }
+    }
+
+    fn entry(key: u64) -> Entry {
+        let file =
+            File { name: "f".into(), path: key.to_string().into(), size: key, modified_ms: 0, digest: None };
+        Entry { key: Id::from(key), ..Entry::of_name(file) }
+    }
+
+    fn batch(sequence: u64, keys: &[(u64, bool)]) -> Batch {
+        let keys = keys
+            .iter()
+            .map(|(key, there)| (Id::from(*key), there.then(|| entry(*key)).into_iter().collect()));
+        let arc = (Id::from(0), Id::from(100));
+        Batch { services: Services::default(), sequence, arc, replace: false, keys: keys.collect() }
+    }
+
+    fn has(keeper: &Keeper, key: u64) -> bool {
+        keeper.read(Id::from(key), 9, |_| true).total > 0
+    }
+
+    fn renew(keeper: &mut Keeper, publisher: &Peer, sequence: u64, entries: &[Entry]) -> bool {
+        let (from, to) = (Id::from(0), Id::from(100));
+        let arcs = [ArcDigest { from, to, digest: entries.iter().collect() }];
+        keeper.renew(publisher, &Services::default(), sequence, &arcs, Some((from, to)))[0]
+    }
+
+    #[test]
+    fn an_earlier_statement_never_undoes_a_later_one() {
+        let mut keeper = Keeper::default();
+        keeper.publish(&publisher(1), &batch(5, &[(10, true)]));
+        keeper.publish(&publisher(1), &batch(7, &[(10, false)]));
+        keeper.publish(&publisher(1), &batch(6, &[(10, true)]));
+        assert!(!has(&keeper, 10), "withdrawn at 7, a late message of 6 must not bring it back");
+        assert!(renew(&mut keeper, &publisher(1), 7, &[]));
+        keeper.publish(&publisher(1), &batch(6, &[(10, true)]));
+        assert!(!has(&keeper, 10), "nor after the tombstone is gone");
+    }
+
+    #[test]
+    fn a_new_life_with_the_same_files_agrees_at_once_and_an_older_life_is_ignored() {
+        let mut keeper = Keeper::default();
+        keeper.publish(&publisher(1), &batch(5, &[(10, true)]));
+        assert!(renew(&mut keeper, &publisher(2), 1, &[entry(10)]));
+        keeper.publish(&publisher(1), &batch(9, &[(10, false)]));
+        assert!(has(&keeper, 10));
+        keeper.publish(&publisher(2), &batch(2, &[(10, false)]));
+        assert!(!has(&keeper, 10));
+    }
+
+    #[test]
+    fn replacing_an_arc_removes_what_is_not_listed() {
+        let mut keeper = Keeper::default();
+        keeper.publish(&publisher(1), &batch(5, &[(10, true), (20, true)]));
+        keeper.publish(&publisher(1), &Batch { replace: true, ..batch(6, &[(20, true)]) });
+        assert!(!has(&keeper, 10) && has(&keeper, 20));
+    }
+
+    #[test]
+    fn a_lease_runs_out_and_a_hand_over_does_not_renew_it() {
+        let (mut keeper, mut other) = (Keeper::default(), Keeper::default());
+        keeper.publish(&publisher(1), &batch(5, &[(10, true)]));
+        assert!(keeper.pass(Duration::from_secs(50), LEASE).is_empty());
+        let (batches, _) = keeper.portion((Id::from(0), Id::from(100)), None, None, 9);
+        batches.iter().for_each(|batch| other.accept(batch, LEASE));
+        assert!(has(&other, 10));
+        assert_eq!(other.pass(Duration::from_secs(10), LEASE).len(), 1);
+        assert!(!has(&other, 10) && other.is_empty());
+    }
+
+    #[test]
+    fn a_portion_goes_on_where_the_one_before_ended() {
+        let mut keeper = Keeper::default();
+        let keys: Vec<(u64, bool)> = (1..=10).map(|key| (key, true)).collect();
+        keeper.publish(&publisher(1), &batch(5, &keys));
+        let (mut cursor, mut seen) = (None, Vec::new());
+        loop {
+            let (batches, next) = keeper.portion((Id::from(3), Id::from(2)), None, cursor, 4);
+            seen.extend(batches.into_iter().flat_map(|b| b.keys).map(|k| k.key));
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let expected: Vec<Id> = [4, 5, 6, 7, 8, 9, 10, 1, 2].map(Id::from).to_vec();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_range_is_read_in_pages_of_whole_keys() {
+        let mut keeper = Keeper::default();
+        keeper.publish(&publisher(1), &batch(5, &[(10, true), (20, true), (30, true)]));
+        let page = keeper.read_range(Id::from(10), Id::from(100), 2, |_| true);
+        assert_eq!((page.sources.len(), page.next), (2, Some(Id::from(30))));
+        let page = keeper.read_range(Id::from(30), Id::from(100), 2, |_| true);
+        assert_eq!((page.sources.len(), page.next), (1, None));
+    }
+}

@@ -1,0 +1,185 @@
+//! The keepers' side of the protocol: hand-over on join and leave, repair of copies, and who may say
+//! "nobody has it".
+
+use std::time::Duration;
+
+use super::{KeptBatch, PublisherDigest};
+use crate::message::{HandedOver, Outcome, Request, Response};
+use crate::node::{Output, Status, Timer, Why, about};
+use crate::{Id, Node, Peer};
+
+/// Hand-overs at a time; a further one waits for the next repair.
+const AT_ONCE: usize = 16;
+/// Times that one message of a hand-over is sent.
+const TRIES: u8 = 3;
+
+/// Entries on their way to a new keeper, one message at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct HandOver {
+    to: Peer,
+    arc: (Id, Id),
+    /// Only these publishers'; none = all.
+    only: Option<Vec<Id>>,
+    /// What has been acknowledged, as (publisher, key).
+    cursor: Option<(Id, Id)>,
+    /// Where the message under way ends; none = it is the last.
+    reached: Option<(Id, Id)>,
+    done: Option<HandedOver>,
+    tries: u8,
+}
+
+impl Node {
+    /// The own arc is (this, own identifier].
+    pub(crate) fn arc_from(&self) -> Id {
+        self.predecessor.as_ref().map_or(self.me.id, |peer| peer.id)
+    }
+
+    /// How far an arc reaches back from here; (me, me] is the whole ring.
+    fn span(&self, from: Id) -> (bool, Id) {
+        (from == self.me.id, from.distance_to(self.me.id))
+    }
+
+    /// Whether all entries of the own arc are known here.
+    pub(crate) fn is_arc_complete(&self) -> bool {
+        let living = self.predecessor.as_ref().is_none_or(|peer| !self.detector.is_given_up(peer));
+        living && self.complete.is_some_and(|from| self.span(from) >= self.span(self.arc_from()))
+    }
+
+    /// Whether all entries of this key are known here.
+    pub(crate) fn is_complete_for(&self, key: Id) -> bool {
+        self.complete.is_some_and(|from| key.is_within(from, self.me.id))
+    }
+
+    /// The arc has not grown for longer: after a whole lease, every living publisher has renewed here.
+    pub(crate) fn grow_steady(&mut self, time: Duration) {
+        let living = self.predecessor.as_ref().is_none_or(|peer| !self.detector.is_given_up(peer));
+        if self.status != Status::Member || !living {
+            self.steady = Duration::ZERO;
+            return;
+        }
+        self.steady += time;
+        if self.steady >= self.config.lease + self.config.renewal() && !self.is_arc_complete() {
+            self.complete = Some(self.arc_from());
+        }
+    }
+
+    /// The predecessor has changed: a newcomer gets what it should keep.
+    pub(crate) fn on_new_predecessor(&mut self, before: Option<&Peer>, now: &Peer, out: &mut Vec<Output>) {
+        let from = before.map_or(self.me.id, |peer| peer.id);
+        let complete = self.complete.is_some_and(|complete| self.span(complete) >= self.span(from));
+        if self.span(now.id) > self.span(from) {
+            self.steady = Duration::ZERO;
+        } else {
+            let done = HandedOver { arc: (from, now.id), complete };
+            self.hand_over(now.clone(), (self.me.id, now.id), None, Some(done), out);
+        }
+    }
+
+    /// Compares the own arc with the peers that keep copies of it.
+    pub(crate) fn repair(&mut self, out: &mut Vec<Output>) {
+        if self.status != Status::Member {
+            return;
+        }
+        out.push(Output::SetTimer { timer: Timer::Repair, after: about(self.config.renewal() / 2) });
+        let copies: Vec<Peer> =
+            self.successors.as_slice().iter().take(self.config.replicas - 1).cloned().collect();
+        for peer in copies {
+            self.compare_with(peer, (self.arc_from(), self.me.id), out);
+        }
+    }
+
+    pub(crate) fn compare_with(&self, peer: Peer, arc: (Id, Id), out: &mut Vec<Output>) {
+        let publishers = self.keeper.digests(arc.0, arc.1);
+        let request = Request::Compare { arc, complete: self.is_arc_complete(), publishers };
+        self.call(peer, request, Why::Compare, out);
+    }
+
+    pub(crate) fn serve_compare(
+        &mut self,
+        from: &Peer,
+        arc: (Id, Id),
+        complete: bool,
+        publishers: &[PublisherDigest],
+    ) -> Response {
+        let wanted = self.keeper.compare(arc.0, arc.1, publishers);
+        // An equal copy of a complete arc that touches ours makes us complete from its start on.
+        if complete && wanted.is_empty() && arc.1 == from.id {
+            let touches = |own: Id| own == arc.1 || arc.1.is_within(own, self.me.id);
+            let farther = |own: Id| self.span(arc.0) > self.span(own);
+            if self.complete.is_some_and(|own| touches(own) && farther(own)) {
+                self.complete = Some(arc.0);
+            }
+        }
+        Response::Wanted(wanted)
+    }
+
+    pub(crate) fn on_compared(&mut self, from: Peer, outcome: Outcome, out: &mut Vec<Output>) {
+        let leaving = self.status == Status::Leaving;
+        match outcome {
+            Outcome::Answer(Response::Wanted(wanted)) if !wanted.is_empty() => {
+                let arc = if leaving { (self.me.id, self.me.id) } else { (self.arc_from(), self.me.id) };
+                self.hand_over(from, arc, Some(wanted), None, out);
+            }
+            _ => self.handed_all_over(out),
+        }
+    }
+
+    fn hand_over(
+        &mut self,
+        to: Peer,
+        arc: (Id, Id),
+        only: Option<Vec<Id>>,
+        done: Option<HandedOver>,
+        out: &mut Vec<Output>,
+    ) {
+        let under_way = self.hand_overs.iter().any(|other| other.to.id == to.id);
+        if under_way && done.is_none() {
+            return;
+        }
+        self.hand_overs.retain(|other| other.to.id != to.id);
+        if self.hand_overs.len() < AT_ONCE {
+            let hand_over = HandOver { to, arc, only, cursor: None, reached: None, done, tries: 0 };
+            self.send_portion(hand_over, out);
+        }
+    }
+
+    fn send_portion(&mut self, mut hand_over: HandOver, out: &mut Vec<Output>) {
+        let only = hand_over.only.as_deref();
+        let (publishers, reached) =
+            self.keeper.portion(hand_over.arc, only, hand_over.cursor, self.config.batch);
+        let done = if reached.is_none() { hand_over.done.clone() } else { None };
+        hand_over.reached = reached;
+        self.call(hand_over.to.clone(), Request::HandOver { publishers, done }, Why::HandOver, out);
+        self.hand_overs.push(hand_over);
+    }
+
+    pub(crate) fn on_handed_over(&mut self, from: Peer, outcome: Outcome, out: &mut Vec<Output>) {
+        let Some(at) = self.hand_overs.iter().position(|other| other.to.is_same_life(&from)) else { return };
+        let mut hand_over = self.hand_overs.remove(at);
+        match outcome {
+            Outcome::Answer(_) if hand_over.reached.is_some() => {
+                hand_over.cursor = hand_over.reached.take();
+                hand_over.tries = 0;
+                self.send_portion(hand_over, out);
+            }
+            Outcome::Busy | Outcome::Silent if hand_over.tries < TRIES => {
+                hand_over.tries += 1;
+                self.send_portion(hand_over, out);
+            }
+            _ => self.handed_all_over(out),
+        }
+    }
+
+    pub(crate) fn serve_hand_over(&mut self, publishers: &[KeptBatch], done: Option<HandedOver>) -> Response {
+        for batch in publishers.iter().filter(|batch| batch.publisher.id != self.me.id) {
+            self.keeper.accept(batch, self.config.lease);
+        }
+        if let Some(HandedOver { arc: (from, to), complete: true }) = done {
+            let farther = self.complete.is_none_or(|own| self.span(from) > self.span(own));
+            if to == self.me.id && farther {
+                self.complete = Some(from);
+            }
+        }
+        Response::Done
+    }
+}

@@ -1,0 +1,537 @@
+//! What a publisher shares, and how far each keeper knows of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::arc::within;
+use super::{ArcAnswer, ArcDigest, Batch, Digest, Entry, File};
+use crate::message::Request;
+use crate::{Id, Peer, Services};
+
+/// A publisher's files, the arcs that hold their keys, and the state of each keeper of each arc.
+///
+/// A key is *placed* once a lookup has shown which arc it lies in and who keeps that arc.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Publisher {
+    files: BTreeMap<Arc<str>, File>,
+    keys: BTreeMap<Id, BTreeMap<Arc<str>, Entry>>,
+    sequence: u64,
+    /// When each key last changed, until all its keepers know.
+    changed: BTreeMap<Id, u64>,
+    changes: BTreeMap<u64, Id>,
+    /// By their ends.
+    arcs: BTreeMap<Id, Placed>,
+    links: BTreeMap<Id, Link>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Placed {
+    from: Id,
+    keepers: BTreeMap<Id, Progress>,
+}
+
+/// What a keeper has of an arc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Progress {
+    /// Unknown: compare digests first.
+    Compare,
+    /// All of it is being sent, as it stood at `at`; it has what lies before `cursor`.
+    Send { cursor: Id, at: u64 },
+    /// Everything up to this sequence.
+    UpTo(u64),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Link {
+    peer: Peer,
+    /// One message at a time.
+    busy: bool,
+    /// It did not answer: wait for the next tick.
+    waits: bool,
+    failures: u8,
+    since_renewal: Duration,
+    arcs: BTreeSet<Id>,
+}
+
+/// What a message to a keeper was about; comes back with the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Sent {
+    /// A renewal, of these arcs as (from, to), when the publisher stood at this sequence.
+    Renewal {
+        /// The publisher's changes then.
+        sequence: u64,
+        /// The arcs compared.
+        arcs: Vec<(Id, Id)>,
+    },
+    /// Part of an arc that is sent whole, up to and including this key.
+    Portion {
+        /// The arc's end.
+        arc: Id,
+        /// Where it goes on.
+        reached: Id,
+    },
+    /// Changes of an arc up to this sequence.
+    Changes {
+        /// The arc's end.
+        arc: Id,
+        /// What the keeper knows now.
+        sequence: u64,
+    },
+}
+
+impl Publisher {
+    /// Takes in files that are new or changed, and paths that are gone.
+    pub fn update(&mut self, present: Vec<File>, gone: &[Arc<str>]) {
+        for path in gone {
+            self.remove(path);
+        }
+        for file in present {
+            if self.files.get(&file.path) == Some(&file) {
+                continue;
+            }
+            self.remove(&file.path);
+            let entry = Entry::of_name(file.clone());
+            self.touch(entry.key);
+            self.keys.entry(entry.key).or_default().insert(file.path.clone(), entry);
+            self.files.insert(file.path.clone(), file);
+        }
+    }
+
+    fn remove(&mut self, path: &Arc<str>) {
+        let Some(file) = self.files.remove(path) else { return };
+        let key = Entry::of_name(file).key;
+        if let Some(entries) = self.keys.get_mut(&key) {
+            entries.remove(path);
+            if entries.is_empty() {
+                self.keys.remove(&key);
+            }
+        }
+        self.touch(key);
+    }
+
+    fn touch(&mut self, key: Id) {
+        self.sequence += 1;
+        if let Some(before) = self.changed.insert(key, self.sequence) {
+            self.changes.remove(&before);
+        }
+        self.changes.insert(self.sequence, key);
+    }
+
+    /// How many files are shared.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether no file is shared.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// What is shared under a key.
+    pub fn entries(&self, key: Id) -> impl Iterator<Item = &Entry> {
+        self.keys.get(&key).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Keys that not all of their keepers have acknowledged.
+    pub fn pending(&self) -> u64 {
+        let unplaced = self.keys.keys().filter(|key| self.arc_of(**key).is_none()).count();
+        let known = |arc: &Placed| arc.keepers.values().all(|p| matches!(p, Progress::UpTo(_)));
+        let unsent = self.arcs.iter().filter(|(_, arc)| !known(arc));
+        let unsent: usize = unsent.map(|(to, arc)| within(&self.keys, arc.from, *to).count()).sum();
+        (unplaced + unsent + self.changes.len()) as u64
+    }
+
+    fn arc_of(&self, key: Id) -> Option<(Id, &Placed)> {
+        let (to, arc) = self.arcs.range(key..).next().or_else(|| self.arcs.iter().next())?;
+        key.is_within(arc.from, *to).then_some((*to, arc))
+    }
+
+    /// The first key whose keepers are unknown.
+    pub fn unplaced(&self) -> Option<Id> {
+        let mut next = self.keys.keys().next().copied();
+        while let Some(key) = next {
+            let Some((to, _)) = self.arc_of(key) else { return Some(key) };
+            if to < key {
+                return None;
+            }
+            next = self.keys.range(to..).map(|(key, _)| *key).find(|key| *key != to);
+        }
+        None
+    }
+
+    /// The peer `keepers[0]` is responsible for the arc (`from`, its identifier]; all `keepers` keep it.
+    pub fn place(&mut self, from: Id, keepers: &[Peer]) {
+        let Some(owner) = keepers.first() else { return };
+        let to = owner.id;
+        let known = self.arcs.remove(&to);
+        // Whatever ends inside of this arc, or reaches over its start, is out of date.
+        let stale: Vec<Id> = within(&self.arcs, from, to).map(|(end, _)| *end).collect();
+        stale.iter().for_each(|end| self.displace(*end));
+        if let Some((end, _)) = self.arc_of(to) {
+            self.displace(end);
+        }
+        let grown = known.as_ref().is_some_and(|arc| arc.from != from && !from.is_between(arc.from, to));
+        let mut arc = Placed { from, keepers: BTreeMap::new() };
+        for peer in keepers {
+            let before = known.as_ref().and_then(|arc| arc.keepers.get(&peer.id)).copied();
+            let same_life = self.links.get(&peer.id).is_some_and(|link| link.peer.is_same_life(peer));
+            let progress = before.filter(|_| same_life && !grown).unwrap_or(Progress::Compare);
+            arc.keepers.insert(peer.id, progress);
+            let link = self.links.entry(peer.id).or_insert_with(|| Link {
+                peer: peer.clone(),
+                busy: false,
+                waits: false,
+                failures: 0,
+                since_renewal: Duration::ZERO,
+                arcs: BTreeSet::new(),
+            });
+            link.peer = peer.clone();
+            link.arcs.insert(to);
+        }
+        for id in known.iter().flat_map(|arc| arc.keepers.keys()).filter(|id| !arc.keepers.contains_key(id)) {
+            if let Some(link) = self.links.get_mut(id) {
+                link.arcs.remove(&to);
+            }
+        }
+        self.arcs.insert(to, arc);
+    }
+
+    fn displace(&mut self, to: Id) {
+        let Some(arc) = self.arcs.remove(&to) else { return };
+        for id in arc.keepers.keys() {
+            if let Some(link) = self.links.get_mut(id) {
+                link.arcs.remove(&to);
+            }
+        }
+    }
+
+    /// A keeper is lost: its arcs are placed anew.
+    pub fn lose(&mut self, keeper: Id) {
+        let arcs: Vec<Id> = self.links.get(&keeper).into_iter().flat_map(|link| link.arcs.clone()).collect();
+        arcs.iter().for_each(|to| self.displace(*to));
+    }
+
+    /// Time has passed: keepers that did not answer are tried again.
+    pub fn pass(&mut self, time: Duration) {
+        for link in self.links.values_mut() {
+            link.since_renewal += time;
+            link.waits = false;
+        }
+        self.forget_settled();
+    }
+
+    /// Drops changes that every keeper knows, arcs without keys, and links without arcs.
+    fn forget_settled(&mut self) {
+        let settled: Vec<u64> = self
+            .changes
+            .iter()
+            .filter(|(sequence, key)| match self.arc_of(**key) {
+                Some((_, arc)) => {
+                    arc.keepers.values().all(|p| matches!(p, Progress::UpTo(known) if known >= *sequence))
+                }
+                None => !self.keys.contains_key(key),
+            })
+            .map(|(sequence, _)| *sequence)
+            .collect();
+        for sequence in settled {
+            if let Some(key) = self.changes.remove(&sequence) {
+                self.changed.remove(&key);
+            }
+        }
+        let unchanged = |from, to| within(&self.changed, from, to).next().is_none();
+        let empty = |from, to| within(&self.keys, from, to).next().is_none();
+        let done = self.arcs.iter().filter(|(to, arc)| empty(arc.from, **to) && unchanged(arc.from, **to));
+        let done: Vec<Id> = done.map(|(to, _)| *to).collect();
+        done.iter().for_each(|to| self.displace(*to));
+        self.links.retain(|_, link| link.busy || !link.arcs.is_empty());
+    }
+
+    /// The next message that some keeper should get, if any. The keeper counts as busy until
+    /// [`acknowledge`](Self::acknowledge) or [`fail`](Self::fail).
+    pub fn next_message(
+        &mut self,
+        services: &Services,
+        renewal: Duration,
+        limit: usize,
+    ) -> Option<(Peer, Request, Sent)> {
+        let ids: Vec<Id> =
+            self.links.iter().filter(|(_, l)| !l.busy && !l.waits).map(|(id, _)| *id).collect();
+        for id in ids {
+            if let Some((request, sent)) = self.message_to(id, services, renewal, limit) {
+                let link = self.links.get_mut(&id)?;
+                link.busy = true;
+                return Some((link.peer.clone(), request, sent));
+            }
+        }
+        None
+    }
+
+    fn message_to(
+        &self,
+        id: Id,
+        services: &Services,
+        renewal: Duration,
+        limit: usize,
+    ) -> Option<(Request, Sent)> {
+        let link = self.links.get(&id)?;
+        let arcs = || link.arcs.iter().filter_map(|to| Some((*to, self.arcs.get(to)?)));
+        let progress = |arc: &Placed| arc.keepers.get(&id).copied();
+        let compare = arcs().any(|(_, arc)| progress(arc) == Some(Progress::Compare));
+        if !link.arcs.is_empty() && (compare || link.since_renewal >= renewal) {
+            let digests =
+                arcs().map(|(to, arc)| ArcDigest { from: arc.from, to, digest: self.digest(arc.from, to) });
+            let digests: Vec<ArcDigest> = digests.collect();
+            let sent = Sent::Renewal {
+                sequence: self.sequence,
+                arcs: digests.iter().map(|digest| (digest.from, digest.to)).collect(),
+            };
+            let request = Request::Renew {
+                services: services.clone(),
+                sequence: self.sequence,
+                arcs: digests,
+                all: self.unplaced().is_none(),
+            };
+            return Some((request, sent));
+        }
+        arcs().find_map(|(to, arc)| match progress(arc)? {
+            Progress::Compare => None,
+            Progress::Send { cursor, .. } => Some(self.portion(to, cursor, services, limit)),
+            Progress::UpTo(known) => self.changes(arc.from, to, known, services, limit),
+        })
+    }
+
+    fn digest(&self, from: Id, to: Id) -> Digest {
+        within(&self.keys, from, to).flat_map(|(_, entries)| entries.values()).collect()
+    }
+
+    fn portion(&self, to: Id, cursor: Id, services: &Services, limit: usize) -> (Request, Sent) {
+        let arc = within(&self.keys, cursor, to).take(limit);
+        let keys: Vec<(Id, Vec<Entry>)> = arc.map(|(key, e)| (*key, e.values().cloned().collect())).collect();
+        let reached = if keys.len() < limit { to } else { keys.last().map_or(to, |(key, _)| *key) };
+        let batch = Batch {
+            services: services.clone(),
+            sequence: self.sequence,
+            arc: (cursor, reached),
+            replace: true,
+            keys,
+        };
+        (Request::Publish(Box::new(batch)), Sent::Portion { arc: to, reached })
+    }
+
+    fn changes(
+        &self,
+        from: Id,
+        to: Id,
+        known: u64,
+        services: &Services,
+        limit: usize,
+    ) -> Option<(Request, Sent)> {
+        let news = self.changes.range(known + 1..).filter(|(_, key)| key.is_within(from, to));
+        let news: Vec<(u64, Id)> = news.take(limit).map(|(sequence, key)| (*sequence, *key)).collect();
+        let last = news.last()?.0;
+        let sequence = if news.len() < limit { self.sequence } else { last };
+        let keys = news.iter().map(|(_, key)| (*key, self.entries(*key).cloned().collect())).collect();
+        let batch = Batch {
+            services: services.clone(),
+            sequence: self.sequence,
+            arc: (from, to),
+            replace: false,
+            keys,
+        };
+        Some((Request::Publish(Box::new(batch)), Sent::Changes { arc: to, sequence }))
+    }
+
+    /// A keeper answered. `answers` are those to a renewal.
+    pub fn acknowledge(&mut self, keeper: Id, sent: Sent, answers: &[ArcAnswer]) {
+        if let Some(link) = self.links.get_mut(&keeper) {
+            link.busy = false;
+            link.failures = 0;
+            if matches!(sent, Sent::Renewal { .. }) {
+                link.since_renewal = Duration::ZERO;
+            }
+        }
+        match sent {
+            Sent::Renewal { sequence, arcs } => {
+                for ((from, to), answer) in arcs.into_iter().zip(answers) {
+                    self.compared(keeper, (from, to), sequence, answer);
+                }
+            }
+            Sent::Portion { arc: to, reached } => {
+                self.advance(keeper, to, |progress| match progress {
+                    Progress::Send { at, .. } if reached == to => Progress::UpTo(at),
+                    Progress::Send { at, .. } => Progress::Send { cursor: reached, at },
+                    other => other,
+                });
+            }
+            Sent::Changes { arc: to, sequence } => {
+                self.advance(keeper, to, |progress| match progress {
+                    Progress::UpTo(known) => Progress::UpTo(known.max(sequence)),
+                    other => other,
+                });
+            }
+        }
+        self.forget_settled();
+    }
+
+    fn compared(&mut self, keeper: Id, (from, to): (Id, Id), sequence: u64, answer: &ArcAnswer) {
+        if self.arcs.get(&to).is_none_or(|arc| arc.from != from) {
+            return;
+        }
+        self.advance(keeper, to, |progress| match (progress, answer.same) {
+            (Progress::UpTo(known), true) => Progress::UpTo(known.max(sequence)),
+            (_, true) => Progress::UpTo(sequence),
+            (Progress::Send { .. }, false) => progress,
+            (_, false) => Progress::Send { cursor: from, at: sequence },
+        });
+        match &answer.owner {
+            Some((start, keepers)) if keeper == to => self.place(*start, keepers),
+            None if keeper == to => self.displace(to),
+            _ => {}
+        }
+    }
+
+    fn advance(&mut self, keeper: Id, to: Id, step: impl Fn(Progress) -> Progress) {
+        if let Some(progress) = self.arcs.get_mut(&to).and_then(|arc| arc.keepers.get_mut(&keeper)) {
+            *progress = step(*progress);
+        }
+    }
+
+    /// A keeper did not answer; it is tried again at the next tick, and lost after the third time.
+    pub fn fail(&mut self, keeper: Id) {
+        let Some(link) = self.links.get_mut(&keeper) else { return };
+        link.busy = false;
+        link.waits = true;
+        link.failures += 1;
+        if link.failures >= 3 {
+            link.failures = 0;
+            self.lose(keeper);
+        }
+    }
+
+    /// All keepers that hold anything for this publisher.
+    pub fn keepers(&self) -> Vec<Peer> {
+        self.links.values().map(|link| link.peer.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Keeper;
+    use super::*;
+
+    const RENEWAL: Duration = Duration::from_secs(20);
+
+    fn file(name: &str) -> File {
+        File { name: name.into(), path: name.into(), size: 1, modified_ms: 0, digest: None }
+    }
+
+    fn peer(number: u64) -> Peer {
+        Peer { id: Id::from(number), incarnation: 1, address: "".into(), name: "".into() }
+    }
+
+    /// Carries all messages to one keeper that is responsible for the whole ring.
+    fn settle(publisher: &mut Publisher, keeper: &mut Keeper) -> usize {
+        let (me, mut messages) = (peer(9), 0);
+        while let Some((to, request, sent)) = publisher.next_message(&Services::default(), RENEWAL, 2) {
+            messages += 1;
+            assert!(messages < 1000, "it must settle");
+            let answers = match request {
+                Request::Renew { services, sequence, arcs, .. } => {
+                    let same = keeper.renew(&me, &services, sequence, &arcs, None);
+                    same.into_iter()
+                        .map(|same| ArcAnswer { same, owner: Some((to.id, vec![to.clone()])) })
+                        .collect()
+                }
+                Request::Publish(batch) => {
+                    keeper.publish(&me, &batch);
+                    Vec::new()
+                }
+                other => panic!("unexpected {other:?}"),
+            };
+            publisher.acknowledge(to.id, sent, &answers);
+        }
+        messages
+    }
+
+    fn names(keeper: &Keeper, names: &[&str]) -> Vec<bool> {
+        names.iter().map(|n| keeper.read(Id::of(n.as_bytes()), 9, |_| true).total == 1).collect()
+    }
+
+    #[test]
+    fn everything_is_sent_then_only_changes_then_nothing() {
+        let (mut publisher, mut keeper) = (Publisher::default(), Keeper::default());
+        publisher.update(["a", "b", "c", "d", "e"].map(file).to_vec(), &[]);
+        assert!(publisher.unplaced().is_some());
+        publisher.place(Id::from(5), &[peer(5)]);
+        assert_eq!(publisher.unplaced(), None);
+        settle(&mut publisher, &mut keeper);
+        assert_eq!(names(&keeper, &["a", "b", "c", "d", "e"]), [true; 5]);
+        assert_eq!(publisher.pending(), 0);
+
+        publisher.update(vec![file("f")], &["a".into()]);
+        assert_eq!(settle(&mut publisher, &mut keeper), 1, "two changes in one message");
+        assert_eq!(names(&keeper, &["a", "b", "f"]), [false, true, true]);
+        assert_eq!(settle(&mut publisher, &mut keeper), 0);
+    }
+
+    #[test]
+    fn a_renewal_of_unchanged_files_is_one_message() {
+        let (mut publisher, mut keeper) = (Publisher::default(), Keeper::default());
+        publisher.update(["a", "b", "c"].map(file).to_vec(), &[]);
+        publisher.place(Id::from(5), &[peer(5)]);
+        settle(&mut publisher, &mut keeper);
+        publisher.pass(RENEWAL);
+        assert_eq!(settle(&mut publisher, &mut keeper), 1);
+    }
+
+    #[test]
+    fn a_change_while_an_arc_is_being_sent_is_not_lost() {
+        let (mut publisher, mut keeper) = (Publisher::default(), Keeper::default());
+        let files: Vec<File> = (0..20).map(|n| file(&n.to_string())).collect();
+        publisher.update(files, &[]);
+        publisher.place(Id::from(5), &[peer(5)]);
+        let me = peer(9);
+        for _ in 0..4 {
+            let (to, request, sent) = publisher.next_message(&Services::default(), RENEWAL, 2).unwrap();
+            let mut answers = Vec::new();
+            match request {
+                Request::Renew { .. } => {
+                    answers = vec![ArcAnswer { same: false, owner: Some((to.id, vec![to.clone()])) }]
+                }
+                Request::Publish(batch) => keeper.publish(&me, &batch),
+                other => panic!("unexpected {other:?}"),
+            }
+            publisher.acknowledge(to.id, sent, &answers);
+        }
+        let gone: Vec<Arc<str>> = (0..10).map(|n| n.to_string().into()).collect();
+        publisher.update(vec![file("new")], &gone);
+        settle(&mut publisher, &mut keeper);
+        let there: Vec<bool> = (0..20).map(|n| names(&keeper, &[&n.to_string()])[0]).collect();
+        assert_eq!(there, (0..20).map(|n| n >= 10).collect::<Vec<_>>());
+        assert_eq!(names(&keeper, &["new"]), [true]);
+    }
+
+    #[test]
+    fn a_lost_keeper_unplaces_its_keys() {
+        let mut publisher = Publisher::default();
+        publisher.update(vec![file("a")], &[]);
+        publisher.place(Id::from(5), &[peer(5), peer(6)]);
+        publisher.lose(Id::from(6));
+        assert!(publisher.unplaced().is_some());
+    }
+
+    #[test]
+    fn arcs_that_overlap_a_newer_one_are_placed_anew() {
+        let mut publisher = Publisher::default();
+        publisher.update((0..50).map(|n| file(&n.to_string())).collect(), &[]);
+        let owner = |name: &str| Peer { id: Id::of(name.as_bytes()), ..peer(0) };
+        publisher.place(owner("p").id, &[owner("p")]);
+        publisher.place(owner("p").id, &[owner("q")]);
+        let uncovered: Vec<bool> = (0..50)
+            .map(|n| Id::of(n.to_string().as_bytes()))
+            .map(|key| !key.is_within(owner("p").id, owner("q").id))
+            .collect();
+        assert!(uncovered.contains(&true) && publisher.unplaced().is_some());
+    }
+}

@@ -1,0 +1,243 @@
+//! Joining a ring, and who founds one.
+//!
+//! A joining peer asks its friends, then peers it remembers, one after another. Where all that it reaches
+//! are joining themselves, they tell each other whom they know, and the smallest identifier founds.
+
+use std::collections::BTreeMap;
+
+use crate::message::{Outcome, Refusal, Rejection, Request, Response};
+use crate::node::{Event, Output, Status, Timer, Why, set_timer};
+use crate::{Id, Node, Peer};
+
+/// Joining peers that are remembered at most.
+const KNOWN: usize = 64;
+/// Steps of one way into the ring at most.
+const STEPS: u8 = 64;
+/// Rounds in which nobody new was met before the smallest founds: all reached / some friend unreachable.
+const CALM: (u32, u32) = (3, 10);
+/// Rounds in which no remembered peer answered before a peer without friends founds.
+const LONELY: u32 = 3;
+
+/// What a joining peer knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Joining {
+    friends: Vec<Peer>,
+    remembered: Vec<Peer>,
+    /// Peers that are joining, too.
+    known: BTreeMap<Id, Peer>,
+    met_last_round: Vec<Id>,
+    calm: u32,
+    rounds: u32,
+    /// In words, why this has not worked yet.
+    pub(crate) trouble: String,
+}
+
+impl Joining {
+    pub(crate) fn has_friends(&self) -> bool {
+        !self.friends.is_empty()
+    }
+}
+
+/// One round of asking: whom to ask next, and what went wrong so far.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct JoinRound {
+    queue: Vec<Peer>,
+    steps: u8,
+    silent: Vec<Peer>,
+    refusal: Option<(Peer, Refusal)>,
+}
+
+impl Node {
+    pub(crate) fn start(&mut self, friends: Vec<Peer>, remembered: Vec<Peer>, out: &mut Vec<Output>) {
+        let other = |peer: &Peer| peer.address != self.me.address;
+        self.joining.friends = friends.into_iter().filter(other).collect();
+        self.joining.remembered = remembered.into_iter().filter(other).take(KNOWN).collect();
+        self.join_round(out);
+    }
+
+    /// Asks friends, peers remembered, and peers known to be joining, one after another.
+    pub(crate) fn join_round(&mut self, out: &mut Vec<Output>) {
+        let Joining { friends, remembered, known, .. } = &self.joining;
+        let mut queue: Vec<Peer> = Vec::new();
+        for peer in friends.iter().chain(remembered).chain(known.values()) {
+            if queue.iter().all(|other| other.address != peer.address) {
+                queue.push(peer.clone());
+            }
+        }
+        let round = JoinRound { queue, steps: 0, silent: Vec::new(), refusal: None };
+        self.ask_next(round, out);
+    }
+
+    fn ask_next(&mut self, mut round: JoinRound, out: &mut Vec<Output>) {
+        if round.queue.is_empty() || round.steps == STEPS {
+            return self.end_round(round, out);
+        }
+        round.steps += 1;
+        let to = round.queue.remove(0);
+        self.call(to, Request::Join, Why::Join(Box::new(round)), out);
+    }
+
+    pub(crate) fn on_join_reply(
+        &mut self,
+        from: Peer,
+        mut round: JoinRound,
+        outcome: Outcome,
+        out: &mut Vec<Output>,
+    ) {
+        let alone = self.status == Status::Member && self.successors.first().is_none();
+        if self.status != Status::Joining && !alone {
+            return;
+        }
+        match outcome {
+            // The friend's address leads back here.
+            Outcome::Answer(_) if from.id == self.me.id => {
+                self.joining.friends.retain(|friend| friend.address != from.address);
+            }
+            Outcome::Answer(Response::Neighbors(neighbors)) => {
+                return self.become_member(from, neighbors.successors, out);
+            }
+            Outcome::Answer(Response::Closer { peers, .. }) => {
+                for peer in peers.into_iter().filter(|peer| peer.id != self.me.id).rev() {
+                    round.queue.insert(0, peer);
+                }
+            }
+            Outcome::Answer(Response::Joining(peers)) => {
+                peers.into_iter().for_each(|peer| self.know(peer));
+            }
+            Outcome::Busy => round.queue.push(from),
+            Outcome::Refused(refusal @ (Refusal::WrongRing(_) | Refusal::WrongVersion(_))) => {
+                round.refusal = Some((from, refusal));
+            }
+            Outcome::Silent | Outcome::Refused(_) => {
+                self.joining.known.retain(|_, known| known.address != from.address);
+                round.silent.push(from);
+            }
+            _ => {}
+        }
+        self.ask_next(round, out);
+    }
+
+    fn know(&mut self, peer: Peer) {
+        let known = &mut self.joining.known;
+        if peer.id == self.me.id {
+            return;
+        }
+        if known.len() < KNOWN || known.contains_key(&peer.id) {
+            let slot = known.entry(peer.id).or_insert_with(|| peer.clone());
+            if peer.supersedes(slot) {
+                *slot = peer;
+            }
+        }
+    }
+
+    /// All have been asked, and none was a member that could take us in.
+    fn end_round(&mut self, round: JoinRound, out: &mut Vec<Output>) {
+        if self.status != Status::Joining {
+            return;
+        }
+        let joining = &mut self.joining;
+        joining.rounds += 1;
+        let met: Vec<Id> = joining.known.keys().copied().collect();
+        joining.calm = if met == joining.met_last_round { joining.calm + 1 } else { 0 };
+        joining.met_last_round = met;
+
+        let unreachable = joining.friends.iter().any(|f| round.silent.iter().any(|s| s.address == f.address));
+        let patience = if unreachable { CALM.1 } else { CALM.0 };
+        let smallest = joining.known.keys().next().is_some_and(|smallest| self.me.id < *smallest);
+        let wrong_ring = round.refusal.is_some();
+        let lonely = joining.known.is_empty() && !joining.has_friends();
+        let nobody_left = joining.remembered.is_empty() || joining.rounds >= LONELY;
+        if (lonely && nobody_left) || (smallest && !wrong_ring && joining.calm >= patience) {
+            return self.found(out);
+        }
+
+        let trouble = self.trouble_of(&round);
+        if self.joining.trouble != trouble {
+            self.joining.trouble.clone_from(&trouble);
+            out.push(Output::Event(Event::CannotJoin(trouble)));
+        }
+        let wait = match self.joining.rounds {
+            _ if !self.joining.known.is_empty() => 150..300,
+            0..3 => 200..500,
+            3..8 => 700..1300,
+            _ => 2000..4000,
+        };
+        set_timer(out, Timer::Join, wait);
+    }
+
+    fn trouble_of(&self, round: &JoinRound) -> String {
+        let list =
+            |peers: &[Peer]| peers.iter().map(|peer| peer.address.to_string()).collect::<Vec<_>>().join(", ");
+        match &round.refusal {
+            Some((friend, Refusal::WrongRing(theirs))) => format!(
+                "{} is of ring \"{theirs}\", this peer of ring \"{}\": set the same `ring`, or another friend",
+                friend.address, self.config.ring
+            ),
+            Some((friend, Refusal::WrongVersion(version))) => {
+                format!(
+                    "{} speaks version {version} of the protocol, this peer another: upgrade one",
+                    friend.address
+                )
+            }
+            _ if !self.joining.known.is_empty() => {
+                "the peers reached are joining, too; one of them will found".into()
+            }
+            _ => format!("no friend answers ({}); trying on", list(&round.silent)),
+        }
+    }
+
+    /// This peer alone is the ring.
+    fn found(&mut self, out: &mut Vec<Output>) {
+        self.complete = Some(self.me.id);
+        out.push(Output::Event(Event::Founded));
+        self.be_member(out);
+    }
+
+    /// `member` stands right before us and has just told us its successors.
+    fn become_member(&mut self, member: Peer, successors: Vec<Peer>, out: &mut Vec<Output>) {
+        let others: Vec<Peer> = successors.into_iter().filter(|peer| peer.id != self.me.id).collect();
+        match others.split_first() {
+            Some((head, tail)) => self.successors.adopt(head, tail),
+            None => self.successors.adopt(&member, &[]),
+        }
+        self.predecessor.get_or_insert_with(|| member.clone());
+        others.iter().chain([&member]).for_each(|peer| self.contacts.note(peer));
+        self.complete = None;
+        out.push(Output::Event(Event::Joined(member)));
+        self.be_member(out);
+    }
+
+    fn be_member(&mut self, out: &mut Vec<Output>) {
+        self.status = Status::Member;
+        self.joining.trouble.clear();
+        self.joining.known.clear();
+        self.stabilize_soon(out);
+        set_timer(out, Timer::FixFinger, 50..200);
+        set_timer(out, Timer::Repair, 500..1000);
+        set_timer(out, Timer::Tick, 0..1000);
+        self.drive_publisher(out);
+    }
+
+    /// Tells a joining peer its place, or who is closer to it.
+    pub(crate) fn serve_join(&mut self, from: &Peer) -> Result<Response, Rejection> {
+        match self.status {
+            Status::Leaving => Err(Rejection::NotMember),
+            _ if from.id == self.me.id => Ok(Response::Done),
+            Status::Joining => {
+                self.know(from.clone());
+                let known = self.joining.known.values().filter(|peer| peer.id != from.id);
+                Ok(Response::Joining(known.chain([&self.me]).cloned().collect()))
+            }
+            Status::Member => {
+                let next = self.successors.first().map_or(self.me.id, |peer| peer.id);
+                if from.id.is_between(self.me.id, next) {
+                    return match self.operation {
+                        Some(_) => Err(Rejection::Busy),
+                        None => Ok(Response::Neighbors(self.neighbors())),
+                    };
+                }
+                Ok(Response::Closer { peers: self.preceding(from.id, &[]), last: false })
+            }
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! Finding the peer responsible for a key, step by step, and reading there in the same call.
+//!
+//! Iterative: the asker puts one question after another, so no peer ever waits for another. What is known
+//! of a lookup travels with its calls.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::index::{Reading, Source};
+use crate::message::{Outcome, Ownership, Read, Rejection, Request, Response};
+use crate::node::{Output, Status, Timer, Why, about};
+use crate::{Id, Node, Peer};
+
+/// Names a lookup of this node's user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Candidates in one answer.
+const NAMED: usize = 3;
+/// Answered calls of one lookup at most, on the way to the owner.
+const STEPS: usize = 64;
+/// Peers found not to answer that are named to others at most.
+const AVOIDED: usize = 16;
+/// Times that a lookup starts again from here.
+const RESTARTS: u8 = 2;
+
+/// A lookup that has ended well.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Found {
+    /// What was looked for.
+    pub key: Id,
+    /// Who is responsible.
+    pub owner: Peer,
+    /// The owner's own arc starts here, exclusive.
+    pub arc_from: Id,
+    /// The owner, then those that keep copies.
+    pub keepers: Vec<Peer>,
+    /// What was read.
+    pub reading: Reading,
+    /// How it was reached.
+    pub route: Route,
+}
+
+/// A lookup that has failed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lost {
+    /// What was looked for.
+    pub key: Id,
+    /// Why.
+    pub reason: LostReason,
+    /// How far it came.
+    pub route: Route,
+}
+
+/// Why a lookup failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LostReason {
+    /// This peer is not a member.
+    NotMember,
+    /// Its time ran out.
+    TimedOut,
+    /// Nobody was left to ask.
+    NoWay,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            LostReason::NotMember => return f.write_str("this peer is not a member of the ring yet"),
+            LostReason::TimedOut => f.write_str("the lookup ran out of time")?,
+            LostReason::NoWay => f.write_str("no way to the responsible peer was found")?,
+        }
+        write!(f, " after {} hops", self.route.steps.len())?;
+        let failed: Vec<String> = self.route.failed.iter().map(Peer::to_string).collect();
+        if failed.is_empty() { Ok(()) } else { write!(f, "; no answer from {}", failed.join(", ")) }
+    }
+}
+
+/// How a lookup went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// The calls that were answered, in order.
+    pub steps: Vec<Step>,
+    /// Peers that did not answer.
+    pub failed: Vec<Peer>,
+}
+
+/// One answered call of a lookup.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Step {
+    /// Who answered.
+    pub peer: Peer,
+    /// Round-trip time.
+    pub took: Duration,
+}
+
+/// All that is known of a lookup under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lookup {
+    purpose: Purpose,
+    key: Id,
+    read: Read,
+    left: Duration,
+    route: Route,
+    candidates: Vec<Candidate>,
+    restarts: u8,
+    phase: Phase,
+    owner: Option<Box<Ownership>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Candidate {
+    peer: Peer,
+    last: bool,
+}
+
+/// What a lookup is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Purpose {
+    Ticket(Ticket),
+    /// To refresh this finger.
+    Finger(u32),
+    /// To learn who keeps an own key.
+    Place,
+}
+
+/// Where a lookup stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    /// On the way to the owner.
+    Route,
+    /// The owner does not know all: those that keep copies are asked; `all` answered so far.
+    Copies { all: bool },
+    /// Nor do they: publishers are asked themselves.
+    Publishers { all: bool },
+}
+
+/// A peer's answer from its own tables.
+enum Hop {
+    Mine,
+    Closer { peers: Vec<Peer>, last: bool },
+}
+
+impl Node {
+    pub(crate) fn look_up(
+        &mut self,
+        ticket: Ticket,
+        key: Id,
+        read: Read,
+        within: Duration,
+        out: &mut Vec<Output>,
+    ) {
+        let lookup = Lookup::new(Purpose::Ticket(ticket), key, read, within);
+        if self.status != Status::Member {
+            return self.lose_lookup(lookup, LostReason::NotMember, out);
+        }
+        self.set_out(lookup, out);
+    }
+
+    /// Refreshes one finger, asking the peer that stands there first.
+    pub(crate) fn fix_finger(&mut self, out: &mut Vec<Output>) {
+        if self.status != Status::Member {
+            return;
+        }
+        let next = self.successors.first().and_then(|peer| self.fingers.next_to_refresh(peer.id));
+        let quiet = self.finger_rounds > 2 * Id::BITS.ilog2() * 2;
+        let pause = if quiet { self.config.fix_fingers * 10 } else { self.config.fix_fingers };
+        out.push(Output::SetTimer { timer: Timer::FixFinger, after: about(pause) });
+        let Some(index) = next else { return };
+        self.finger_rounds = self.finger_rounds.saturating_add(1);
+        let key = self.fingers.start(index);
+        let mut lookup =
+            Lookup::new(Purpose::Finger(index), key, Read::Nothing, self.config.call_timeout * 4);
+        if let Some(known) = self.fingers.get(index).cloned() {
+            lookup.candidates.push(Candidate { peer: known, last: true });
+            return self.ask(lookup, out);
+        }
+        self.set_out(lookup, out);
+    }
+
+    /// Learns who keeps an own key.
+    pub(crate) fn place_key(&mut self, key: Id, out: &mut Vec<Output>) {
+        let lookup = Lookup::new(Purpose::Place, key, Read::Nothing, self.config.call_timeout * 4);
+        self.set_out(lookup, out);
+    }
+
+    fn set_out(&mut self, mut lookup: Lookup, out: &mut Vec<Output>) {
+        let avoid = lookup.avoided();
+        match self.next_hop(lookup.key, &avoid, false) {
+            Hop::Mine => {
+                let ownership = self.ownership(lookup.key, lookup.read);
+                self.reach(lookup, ownership, out);
+            }
+            Hop::Closer { peers, last } => {
+                lookup.candidates = peers.into_iter().map(|peer| Candidate { peer, last }).collect();
+                self.ask(lookup, out);
+            }
+        }
+    }
+
+    /// Asks the next candidate.
+    fn ask(&mut self, mut lookup: Lookup, out: &mut Vec<Output>) {
+        if lookup.left.is_zero() || lookup.route.steps.len() >= STEPS && lookup.phase == Phase::Route {
+            return self.give_in(lookup, LostReason::TimedOut, out);
+        }
+        while !lookup.candidates.is_empty() {
+            let Candidate { peer, last } = lookup.candidates.remove(0);
+            if peer.id == self.me.id || lookup.has_failed(&peer) {
+                continue;
+            }
+            let read = match (lookup.phase, lookup.read) {
+                (Phase::Copies { .. }, Read::Key(limit)) => Read::Copies(limit),
+                (Phase::Publishers { .. }, Read::Key(limit)) => Read::Own(limit),
+                (_, read) => read,
+            };
+            let request = Request::NextHop { key: lookup.key, avoid: lookup.avoided(), last, read };
+            let within = self.config.call_timeout.min(lookup.left);
+            return out.push(Output::Call { to: peer, request, why: Why::Lookup(Box::new(lookup)), within });
+        }
+        match lookup.phase {
+            Phase::Route if lookup.restarts < RESTARTS && !lookup.route.failed.is_empty() => {
+                lookup.restarts += 1;
+                self.set_out(lookup, out);
+            }
+            Phase::Route => self.lose_lookup(lookup, LostReason::NoWay, out),
+            Phase::Copies { .. } => self.ask_publishers(lookup, out),
+            Phase::Publishers { all } => {
+                if let Some(owner) = &mut lookup.owner {
+                    owner.reading.complete |= all;
+                }
+                self.finish(lookup, out);
+            }
+        }
+    }
+
+    pub(crate) fn on_hop(
+        &mut self,
+        from: Peer,
+        mut lookup: Lookup,
+        took: Duration,
+        outcome: Outcome,
+        out: &mut Vec<Output>,
+    ) {
+        lookup.left = lookup.left.saturating_sub(took);
+        if matches!(outcome, Outcome::Answer(_)) {
+            lookup.route.steps.push(Step { peer: from.clone(), took });
+        } else {
+            lookup.route.failed.push(from.clone());
+        }
+        match (lookup.phase, outcome) {
+            (Phase::Route, Outcome::Answer(Response::Closer { peers, last })) => {
+                let closer = |peer: &Peer| last || peer.id.is_between(from.id, lookup.key);
+                let named = peers.into_iter().filter(closer).take(NAMED).map(|peer| Candidate { peer, last });
+                let named: Vec<Candidate> = named.collect();
+                lookup.candidates.splice(0..0, named);
+                lookup.candidates.truncate(STEPS);
+                self.ask(lookup, out);
+            }
+            (Phase::Route, Outcome::Answer(Response::Owner(ownership))) => {
+                self.reach(lookup, *ownership, out)
+            }
+            (
+                Phase::Copies { .. } | Phase::Publishers { .. },
+                Outcome::Answer(Response::Reading(reading)),
+            ) => {
+                lookup.unite(reading);
+                self.ask(lookup, out);
+            }
+            (phase, _) => {
+                lookup.phase = match phase {
+                    Phase::Route => Phase::Route,
+                    Phase::Copies { .. } => Phase::Copies { all: false },
+                    Phase::Publishers { .. } => Phase::Publishers { all: false },
+                };
+                self.ask(lookup, out);
+            }
+        }
+    }
+
+    /// The owner has answered. Where it can't vouch for "that is all", others are asked, too.
+    fn reach(&mut self, mut lookup: Lookup, ownership: Ownership, out: &mut Vec<Output>) {
+        let enough = ownership.reading.complete || !matches!(lookup.read, Read::Key(_));
+        let keepers = ownership.keepers.clone();
+        lookup.owner = Some(Box::new(ownership));
+        if enough {
+            return self.finish(lookup, out);
+        }
+        if let Read::Key(limit) = lookup.read {
+            lookup.unite(self.copies(lookup.key, limit));
+        }
+        lookup.phase = Phase::Copies { all: true };
+        lookup.candidates = keepers.into_iter().skip(1).map(|peer| Candidate { peer, last: false }).collect();
+        self.ask(lookup, out);
+    }
+
+    /// No keeper knows all: asks the publishers that are known, unless a copy was complete.
+    fn ask_publishers(&mut self, mut lookup: Lookup, out: &mut Vec<Output>) {
+        if lookup.owner.as_ref().is_some_and(|owner| owner.reading.complete) {
+            return self.finish(lookup, out);
+        }
+        if let Read::Key(limit) = lookup.read {
+            lookup.unite(self.own(lookup.key, limit));
+        }
+        let known = self.contacts.from(lookup.key).chain(self.successors.as_slice()).cloned();
+        lookup.candidates = known.map(|peer| Candidate { peer, last: false }).collect();
+        lookup.candidates.dedup_by_key(|candidate| candidate.peer.id);
+        lookup.phase = Phase::Publishers { all: true };
+        self.ask(lookup, out);
+    }
+
+    /// Out of time: what was read so far is still an answer, only not a complete one.
+    fn give_in(&mut self, lookup: Lookup, reason: LostReason, out: &mut Vec<Output>) {
+        if lookup.owner.as_ref().is_some_and(|owner| !owner.reading.sources.is_empty()) {
+            self.finish(lookup, out);
+        } else {
+            self.lose_lookup(lookup, reason, out);
+        }
+    }
+
+    fn finish(&mut self, lookup: Lookup, out: &mut Vec<Output>) {
+        let Some(ownership) = lookup.owner else { return };
+        let Ownership { owner, arc_from, keepers, reading } = *ownership;
+        match lookup.purpose {
+            Purpose::Ticket(ticket) => {
+                let found = Found { key: lookup.key, owner, arc_from, keepers, reading, route: lookup.route };
+                out.push(Output::Found(ticket, Box::new(found)));
+            }
+            Purpose::Finger(index) => {
+                if self.fingers.set(index, owner) {
+                    self.finger_rounds = 0;
+                }
+            }
+            Purpose::Place => {
+                self.placing = false;
+                self.publisher.place(arc_from, &keepers);
+                self.drive_publisher(out);
+            }
+        }
+    }
+
+    fn lose_lookup(&mut self, lookup: Lookup, reason: LostReason, out: &mut Vec<Output>) {
+        match lookup.purpose {
+            Purpose::Ticket(ticket) => {
+                let lost = Lost { key: lookup.key, reason, route: lookup.route };
+                out.push(Output::Lost(ticket, Box::new(lost)));
+            }
+            Purpose::Finger(_) => {}
+            // Tried again at the next tick.
+            Purpose::Place => self.placing = false,
+        }
+    }
+
+    /// Answers one step of somebody's lookup.
+    pub(crate) fn serve_next_hop(
+        &self,
+        key: Id,
+        avoid: &[Id],
+        last: bool,
+        read: Read,
+    ) -> Result<Response, Rejection> {
+        match read {
+            Read::Own(limit) => return Ok(Response::Reading(self.own(key, limit))),
+            Read::Copies(limit) => return Ok(Response::Reading(self.copies(key, limit))),
+            Read::Nothing | Read::Key(_) | Read::Range(_) => {}
+        }
+        if self.status != Status::Member {
+            return Err(Rejection::NotMember);
+        }
+        Ok(match self.next_hop(key, avoid, last) {
+            Hop::Mine => Response::Owner(Box::new(self.ownership(key, read))),
+            Hop::Closer { peers, last } => Response::Closer { peers, last },
+        })
+    }
+
+    /// Whose the key is, as far as this peer's tables tell. `last`: somebody holds this peer responsible.
+    fn next_hop(&self, key: Id, avoid: &[Id], last: bool) -> Hop {
+        let usable = |peer: &&Peer| !avoid.contains(&peer.id) && !self.detector.is_given_up(peer);
+        let predecessor = self.predecessor.as_ref().filter(usable);
+        let mut following = self.successors.as_slice().iter().filter(usable).take(NAMED).peekable();
+        match (predecessor, following.peek()) {
+            (Some(predecessor), _) if key.is_within(predecessor.id, self.me.id) => Hop::Mine,
+            (Some(predecessor), _) if last => Hop::Closer { peers: vec![predecessor.clone()], last: true },
+            // The predecessor is dead and we follow next.
+            (None, _) if last => Hop::Mine,
+            (_, Some(first)) if key.is_within(self.me.id, first.id) => {
+                Hop::Closer { peers: following.cloned().collect(), last: true }
+            }
+            (None, None) => Hop::Mine,
+            (Some(predecessor), None) => Hop::Closer { peers: vec![predecessor.clone()], last: true },
+            (_, Some(_)) => Hop::Closer { peers: self.preceding(key, avoid), last: false },
+        }
+    }
+
+    /// The known peers that come closest before a key, closest first; suspects last.
+    pub(crate) fn preceding(&self, key: Id, avoid: &[Id]) -> Vec<Peer> {
+        let usable = |peer: &&Peer| {
+            peer.id.is_between(self.me.id, key)
+                && !avoid.contains(&peer.id)
+                && !self.detector.is_given_up(peer)
+        };
+        let contacts = self.contacts.before(key).take_while(|peer| peer.id.is_between(self.me.id, key));
+        let contacts = contacts.filter(usable).take(NAMED);
+        let fingers = self.fingers.iter().map(|(_, peer)| peer).filter(usable);
+        let successors = self.successors.as_slice().iter().filter(usable);
+        let mut peers: Vec<&Peer> = contacts.chain(fingers).chain(successors).collect();
+        peers.sort_by_key(|peer| (self.detector.is_suspect(peer.id), peer.id.distance_to(key)));
+        peers.dedup_by_key(|peer| peer.id);
+        peers.into_iter().take(NAMED).cloned().collect()
+    }
+
+    /// This peer's claim to a key.
+    fn ownership(&self, key: Id, read: Read) -> Ownership {
+        let copies = self.successors.as_slice().iter().take(self.config.replicas - 1);
+        let alive = |peer: &Peer| !self.detector.is_given_up(peer);
+        let mut reading = match read {
+            Read::Key(limit) => self.keeper.read(key, limit, alive),
+            Read::Range(limit) => self.keeper.read_range(key, self.me.id, limit, alive),
+            Read::Nothing | Read::Own(_) | Read::Copies(_) => Reading::default(),
+        };
+        reading.complete = self.is_arc_complete();
+        Ownership {
+            owner: self.me.clone(),
+            arc_from: self.arc_from(),
+            keepers: std::iter::once(&self.me).chain(copies).cloned().collect(),
+            reading,
+        }
+    }
+
+    fn copies(&self, key: Id, limit: usize) -> Reading {
+        let alive = |peer: &Peer| !self.detector.is_given_up(peer);
+        Reading { complete: self.is_complete_for(key), ..self.keeper.read(key, limit, alive) }
+    }
+
+    fn own(&self, key: Id, limit: usize) -> Reading {
+        let source = |entry: &crate::index::Entry| Source {
+            publisher: self.me.clone(),
+            services: self.services.clone(),
+            entry: entry.clone(),
+            alive: true,
+        };
+        let sources: Vec<Source> = self.publisher.entries(key).take(limit).map(source).collect();
+        Reading { total: self.publisher.entries(key).count() as u64, sources, complete: false, next: None }
+    }
+}
+
+impl Lookup {
+    fn new(purpose: Purpose, key: Id, read: Read, left: Duration) -> Lookup {
+        Lookup {
+            purpose,
+            key,
+            read,
+            left,
+            route: Route::default(),
+            candidates: Vec::new(),
+            restarts: 0,
+            phase: Phase::Route,
+            owner: None,
+        }
+    }
+
+    fn has_failed(&self, peer: &Peer) -> bool {
+        self.route.failed.iter().any(|failed| failed.id == peer.id)
+    }
+
+    fn avoided(&self) -> Vec<Id> {
+        self.route.failed.iter().rev().take(AVOIDED).map(|peer| peer.id).collect()
+    }
+
+    /// Adds what another peer read. One file of one publisher counts once, in its latest life.
+    fn unite(&mut self, other: Reading) {
+        let Some(owner) = &mut self.owner else { return };
+        let reading = &mut owner.reading;
+        reading.complete |= other.complete;
+        for source in other.sources {
+            let same = |known: &&mut Source| {
+                known.publisher.id == source.publisher.id && known.entry.file.path == source.entry.file.path
+            };
+            match reading.sources.iter_mut().find(same) {
+                Some(known) if known.publisher.incarnation < source.publisher.incarnation => *known = source,
+                Some(known) => known.alive &= source.alive,
+                None => {
+                    reading.sources.push(source);
+                    reading.total += 1;
+                }
+            }
+        }
+        reading.total = reading.total.max(other.total);
+    }
+}

@@ -1,0 +1,224 @@
+//! Who is next to whom: stabilize and rectify, after Zave's corrected Chord ("How to make Chord correct",
+//! arXiv 1502.06461; "Reasoning about identifier spaces", IEEE TSE 2017).
+//!
+//! A pointer is adopted only from a peer that has just answered, and one operation is open at a time.
+//! "Dead" means given up by the failure detector; silence alone closes an operation unchanged.
+
+use crate::message::{Neighbors, Outcome, Rejection, Request, Response};
+use crate::node::{Event, Output, Status, Timer, Why, about, set_timer};
+use crate::{Node, Peer};
+
+/// The membership operation that is open; its reply closes it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Operation {
+    /// The successor was asked for its neighbours.
+    Stabilize(Peer),
+    /// A peer that may be a closer successor was asked for its neighbours.
+    Adopt(Peer),
+    /// The predecessor was asked whether it lives, because another peer claims its place.
+    Rectify { predecessor: Peer, notifier: Peer },
+}
+
+impl Node {
+    pub(crate) fn stabilize_soon(&mut self, out: &mut Vec<Output>) {
+        self.pace = self.config.stabilize;
+        set_timer(out, Timer::Stabilize, 0..20);
+    }
+
+    /// A stabilize round: asks the successor, or whoever may lead back into the ring, for its neighbours.
+    pub(crate) fn stabilize(&mut self, out: &mut Vec<Output>) {
+        if self.status != Status::Member {
+            return;
+        }
+        out.push(Output::SetTimer { timer: Timer::Stabilize, after: about(self.pace) });
+        if self.operation.is_some() {
+            return;
+        }
+        if let Some(successor) = self.successors.first().cloned() {
+            let last = self.last_seen.as_ref().filter(|(peer, _)| peer.is_same_life(&successor));
+            let seen = last.map_or(0, |(_, neighbors)| neighbors.digest());
+            self.operation = Some(Operation::Stabilize(successor.clone()));
+            self.call(successor, Request::Stabilize { seen }, Why::Stabilize, out);
+        } else if let Some(peer) = self.way_back() {
+            self.adopt_next(peer, out);
+        } else if self.joining.has_friends() {
+            self.join_round(out);
+        }
+    }
+
+    /// Where a peer without successors looks for one: its predecessor, else the next contact clockwise.
+    fn way_back(&self) -> Option<Peer> {
+        let usable = |peer: &&Peer| peer.id != self.me.id && !self.detector.is_given_up(peer);
+        let contacts = self.contacts.from(self.me.id).filter(|peer| !self.detector.is_suspect(peer.id));
+        self.predecessor.as_ref().filter(usable).or_else(|| contacts.filter(usable).next()).cloned()
+    }
+
+    fn adopt_next(&mut self, peer: Peer, out: &mut Vec<Output>) {
+        self.operation = Some(Operation::Adopt(peer.clone()));
+        self.call(peer, Request::Stabilize { seen: 0 }, Why::Stabilize, out);
+    }
+
+    /// The answer to a stabilize question.
+    pub(crate) fn on_neighbors(&mut self, from: Peer, outcome: Outcome, out: &mut Vec<Output>) {
+        let asked = |peer: &Peer| peer.is_same_life(&from);
+        let open = match &self.operation {
+            Some(Operation::Stabilize(peer) | Operation::Adopt(peer)) if asked(peer) => self.operation.take(),
+            _ => None,
+        };
+        let Some(open) = open else { return };
+        match (open, outcome) {
+            (Operation::Stabilize(_), Outcome::Answer(Response::Unchanged)) => {
+                let neighbors = self.last_seen.take().map(|(_, neighbors)| neighbors).unwrap_or_default();
+                self.follow(from, neighbors, out);
+            }
+            (_, Outcome::Answer(Response::Neighbors(neighbors))) => self.follow(from, neighbors, out),
+            (_, Outcome::Busy) => set_timer(out, Timer::Stabilize, 50..150),
+            // A closer successor that does not answer is not adopted; the present one is told of us.
+            (Operation::Adopt(_), _) => {
+                if let Some(successor) = self.successors.first().cloned() {
+                    self.call(successor, Request::Notify, Why::Tell, out);
+                }
+            }
+            (_, Outcome::Refused(_)) => set_timer(out, Timer::Stabilize, 150..250),
+            _ => self.pace = self.config.stabilize,
+        }
+        self.resume_rectify(out);
+    }
+
+    /// `head` has just answered: it and its successors become ours; a peer between us and it is next.
+    fn follow(&mut self, head: Peer, neighbors: Neighbors, out: &mut Vec<Output>) {
+        self.adopt(&head, &neighbors, out);
+        let closer = neighbors
+            .predecessor
+            .clone()
+            .filter(|peer| peer.id.is_between(self.me.id, head.id) && !self.detector.is_given_up(peer));
+        let knows_us = neighbors.predecessor.as_ref().is_some_and(|peer| peer.is_same_life(&self.me));
+        self.last_seen = Some((head.clone(), neighbors));
+        match closer {
+            Some(peer) => self.adopt_next(peer, out),
+            None if !knows_us => self.call(head, Request::Notify, Why::Tell, out),
+            None => {}
+        }
+    }
+
+    fn adopt(&mut self, head: &Peer, neighbors: &Neighbors, out: &mut Vec<Output>) {
+        let before = self.successors.clone();
+        let living = |peer: &&Peer| !self.detector.is_given_up(peer);
+        let tail: Vec<Peer> = neighbors.successors.iter().filter(living).cloned().collect();
+        self.successors.adopt(head, &tail);
+        tail.iter().filter(|peer| peer.id != self.me.id).for_each(|peer| self.contacts.note(peer));
+        if self.successors == before {
+            self.pace = (self.pace * 3 / 2).min(self.config.stabilize_quiet);
+            return;
+        }
+        self.pace = self.config.stabilize;
+        self.finger_rounds = 0;
+        out.push(Output::SetTimer { timer: Timer::Stabilize, after: about(self.pace) });
+        set_timer(out, Timer::Repair, 200..400);
+        if self.successors.first() != before.first() {
+            out.push(Output::Event(Event::Successor(self.successors.first().cloned())));
+        }
+    }
+
+    /// Answers the question that copies list and predecessor: busy while an own operation is open, lest a
+    /// pointer be copied that is about to change.
+    pub(crate) fn serve_stabilize(&self, seen: u64) -> Result<Response, Rejection> {
+        if self.status != Status::Member {
+            return Err(Rejection::NotMember);
+        }
+        if self.operation.is_some() {
+            return Err(Rejection::Busy);
+        }
+        let neighbors = self.neighbors();
+        Ok(if neighbors.digest() == seen { Response::Unchanged } else { Response::Neighbors(neighbors) })
+    }
+
+    pub(crate) fn neighbors(&self) -> Neighbors {
+        let living = self.predecessor.as_ref().filter(|peer| !self.detector.is_given_up(peer));
+        Neighbors { predecessor: living.cloned(), successors: self.successors.as_slice().to_vec() }
+    }
+
+    pub(crate) fn serve_notify(&mut self, from: &Peer, out: &mut Vec<Output>) -> Result<Response, Rejection> {
+        if self.status != Status::Member {
+            return Err(Rejection::NotMember);
+        }
+        self.rectify(from.clone(), out);
+        Ok(Response::Done)
+    }
+
+    /// `notifier` says that it is our predecessor.
+    fn rectify(&mut self, notifier: Peer, out: &mut Vec<Output>) {
+        match &self.predecessor {
+            _ if notifier.id == self.me.id => {}
+            None => self.set_predecessor(notifier, out),
+            Some(known) if known.id == notifier.id => {
+                if notifier.supersedes(known) {
+                    self.set_predecessor(notifier, out);
+                }
+            }
+            Some(known) if notifier.id.is_between(known.id, self.me.id) => {
+                self.set_predecessor(notifier, out)
+            }
+            Some(known) if self.detector.is_given_up(known) => self.set_predecessor(notifier, out),
+            Some(_) if self.operation.is_some() => self.notifier = Some(notifier),
+            Some(known) => {
+                let predecessor = known.clone();
+                self.operation = Some(Operation::Rectify { predecessor: predecessor.clone(), notifier });
+                self.call(predecessor, Request::Ping, Why::Rectify, out);
+            }
+        }
+    }
+
+    /// Whether the predecessor lives is known now.
+    pub(crate) fn on_predecessor(&mut self, from: Peer, outcome: Outcome, out: &mut Vec<Output>) {
+        match self.operation.take() {
+            Some(Operation::Rectify { predecessor, notifier }) if predecessor.is_same_life(&from) => {
+                let still = self.predecessor.as_ref().is_some_and(|known| known.is_same_life(&from));
+                if matches!(outcome, Outcome::Answer(_) | Outcome::Busy) {
+                    self.call(notifier, Request::Poke, Why::Tell, out);
+                } else if still && self.detector.is_given_up(&from) {
+                    self.set_predecessor(notifier, out);
+                }
+                self.resume_rectify(out);
+            }
+            other => self.operation = other,
+        }
+    }
+
+    fn resume_rectify(&mut self, out: &mut Vec<Output>) {
+        if self.operation.is_none()
+            && let Some(notifier) = self.notifier.take()
+        {
+            self.rectify(notifier, out);
+        }
+    }
+
+    fn set_predecessor(&mut self, peer: Peer, out: &mut Vec<Output>) {
+        let before = self.predecessor.replace(peer.clone());
+        out.push(Output::Event(Event::Predecessor(peer.clone())));
+        self.finger_rounds = 0;
+        if self.successors.first().is_none() {
+            self.stabilize_soon(out);
+        }
+        self.on_new_predecessor(before.as_ref(), &peer, out);
+        set_timer(out, Timer::Repair, 200..400);
+        // The one that stood there should look again at once; it only changes when, never what, it does.
+        if let Some(before) =
+            before.filter(|before| before.id != peer.id && !self.detector.is_given_up(before))
+        {
+            self.call(before, Request::Poke, Why::Tell, out);
+        }
+    }
+
+    pub(crate) fn serve_poke(&mut self, out: &mut Vec<Output>) -> Result<Response, Rejection> {
+        self.pace = self.config.stabilize;
+        set_timer(out, Timer::Stabilize, 20..100);
+        Ok(Response::Done)
+    }
+
+    pub(crate) fn serve_leave(&mut self, from: &Peer, out: &mut Vec<Output>) -> Result<Response, Rejection> {
+        out.push(Output::Event(Event::HasLeft(from.clone())));
+        self.bury(from, out);
+        Ok(Response::Done)
+    }
+}

@@ -1,0 +1,520 @@
+//! The node: everything a peer is, as one value. Requests, replies and timers go in; calls, timers and
+//! results come out. `serve` and `handle` only dispatch.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::contacts::Contacts;
+use crate::detector::{Detector, Verdict};
+use crate::fingers::FingerTable;
+use crate::index::{File, Keeper, Publisher, Sent};
+use crate::joining::{JoinRound, Joining};
+use crate::leaving::Leaving;
+use crate::lookup::{Found, Lookup, Lost, Ticket};
+use crate::membership::Operation;
+use crate::message::{Envelope, Neighbors, Outcome, Read, Rejection, Request, Response, VERSION};
+use crate::successors::SuccessorList;
+use crate::{Config, Id, Peer, Services};
+
+/// Where a node stands between start and end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// Not started, or looking for its place: refuses questions, or it would claim every key.
+    Joining,
+    /// Part of the ring.
+    Member,
+    /// Handing over; then gone.
+    Leaving,
+}
+
+/// The timers of a node. Setting one replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// Try to join again.
+    Join,
+    /// A stabilize round is due.
+    Stabilize,
+    /// One finger is to be refreshed.
+    FixFinger,
+    /// Suspects are to be asked again.
+    Probe,
+    /// Compare the own arc with those that keep copies of it.
+    Repair,
+    /// A second has passed: leases, ages and renewals.
+    Tick,
+}
+
+/// What happens to a node, besides requests of other peers.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// It starts: join through these friends, or through peers remembered, or found a ring.
+    Start {
+        /// As configured, by address, first one first. A node that has friends never founds alone.
+        friends: Vec<Peer>,
+        /// From an earlier life.
+        remembered: Vec<Peer>,
+    },
+    /// Leave gracefully; [`Output::Left`] follows.
+    Leave,
+    /// Find the peer responsible for a key and read there. [`Output::Found`] or [`Output::Lost`] follows.
+    Lookup {
+        /// Names the lookup.
+        ticket: Ticket,
+        /// What for.
+        key: Id,
+        /// What to read at the end.
+        read: Read,
+        /// Time until it is lost.
+        within: Duration,
+    },
+    /// Files of this peer that are new or changed, and paths that are gone.
+    Shared {
+        /// New or changed.
+        present: Vec<File>,
+        /// Gone.
+        gone: Vec<Arc<str>>,
+    },
+    /// Whether the catalog can be watched: a publisher renews only while it is.
+    Watching(bool),
+    /// How a call ended; exactly one per [`Output::Call`].
+    Reply {
+        /// Who was called; for a stranger that answered, who it really is.
+        from: Peer,
+        /// From the call.
+        why: Why,
+        /// From call to reply.
+        took: Duration,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// A timer has run out.
+    Timer {
+        /// Which.
+        timer: Timer,
+        /// After so long since it was set, lateness included.
+        after: Duration,
+    },
+}
+
+/// What a node wants done.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Ask another peer; [`Input::Reply`] must follow.
+    Call {
+        /// Whom.
+        to: Peer,
+        /// What.
+        request: Request,
+        /// Comes back with the reply.
+        why: Why,
+        /// The deadline; past it the outcome is [`Outcome::Silent`].
+        within: Duration,
+    },
+    /// Wake me within this span; replaces the same timer. The span is jitter to be drawn from.
+    SetTimer {
+        /// Which.
+        timer: Timer,
+        /// From, to.
+        after: Range<Duration>,
+    },
+    /// A lookup has ended well.
+    Found(Ticket, Box<Found>),
+    /// A lookup has failed.
+    Lost(Ticket, Box<Lost>),
+    /// Something worth telling people.
+    Event(Event),
+    /// The node has left; nothing more will come of it.
+    Left,
+}
+
+/// Why a call was made. It travels out with the call and back with its reply, so there is no table of
+/// pending calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// To find the own place; with what is left to try.
+    Join(Box<JoinRound>),
+    /// The open operation asks for somebody's neighbours.
+    Stabilize,
+    /// The open operation asks whether the predecessor lives.
+    Rectify,
+    /// To tell somebody something; the reply says only that it lives.
+    Tell,
+    /// To see whether a suspect lives.
+    Probe,
+    /// A lookup; with all that is known of it.
+    Lookup(Box<Lookup>),
+    /// Own entries, for a keeper.
+    Publish(Sent),
+    /// All own entries are withdrawn, on leaving.
+    Withdraw,
+    /// Is a copy of the own arc the same?
+    Compare,
+    /// Entries of others, for a new keeper.
+    HandOver,
+    /// The farewell to a neighbour.
+    Farewell,
+}
+
+/// What a person who watches a node would like to know.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// It founded a ring.
+    Founded,
+    /// It joined behind this peer.
+    Joined(Peer),
+    /// It can't join, in words for people. Said once for each new reason.
+    CannotJoin(String),
+    /// Its immediate successor is now this peer; none: it stands alone.
+    Successor(Option<Peer>),
+    /// Its predecessor is now this peer.
+    Predecessor(Peer),
+    /// A peer does not answer.
+    Suspected(Peer),
+    /// A suspected peer answers again.
+    Recovered(Peer),
+    /// A peer counts as dead.
+    GivenUp(Peer),
+    /// A peer said goodbye.
+    HasLeft(Peer),
+    /// A publisher's lease ran out.
+    LeaseExpired(Peer),
+}
+
+/// One peer of a Chord ring.
+///
+/// `Clone + Eq + Hash`: a state that a model checker can branch on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Node {
+    pub(crate) me: Peer,
+    pub(crate) services: Services,
+    pub(crate) config: Config,
+    pub(crate) status: Status,
+    /// None: alone, or nobody has notified yet.
+    pub(crate) predecessor: Option<Peer>,
+    pub(crate) successors: SuccessorList,
+    pub(crate) fingers: FingerTable,
+    pub(crate) contacts: Contacts,
+    pub(crate) detector: Detector,
+    /// At most one membership operation at a time.
+    pub(crate) operation: Option<Operation>,
+    /// Notified while an operation was open.
+    pub(crate) notifier: Option<Peer>,
+    /// What the successor's neighbours were last time.
+    pub(crate) last_seen: Option<(Peer, Neighbors)>,
+    /// Time between stabilize rounds now.
+    pub(crate) pace: Duration,
+    /// Rounds of fixing fingers without a change.
+    pub(crate) finger_rounds: u32,
+    pub(crate) joining: Joining,
+    pub(crate) leaving: Option<Leaving>,
+    pub(crate) keeper: Keeper,
+    /// All entries of (`complete`, me] are known here.
+    pub(crate) complete: Option<Id>,
+    /// How long the own arc has not grown.
+    pub(crate) steady: Duration,
+    pub(crate) publisher: Publisher,
+    pub(crate) watching: bool,
+    pub(crate) placing: bool,
+    pub(crate) hand_overs: Vec<crate::index::HandOver>,
+}
+
+impl Node {
+    /// A node that has not started.
+    pub fn new(me: Peer, services: Services, config: Config) -> Node {
+        Node {
+            successors: SuccessorList::new(me.id, config.successors),
+            fingers: FingerTable::new(me.id),
+            contacts: Contacts::new(config.contacts),
+            pace: config.stabilize,
+            me,
+            services,
+            config,
+            status: Status::Joining,
+            predecessor: None,
+            detector: Detector::default(),
+            operation: None,
+            notifier: None,
+            last_seen: None,
+            finger_rounds: 0,
+            joining: Joining::default(),
+            leaving: None,
+            keeper: Keeper::default(),
+            complete: None,
+            steady: Duration::ZERO,
+            publisher: Publisher::default(),
+            watching: false,
+            placing: false,
+            hand_overs: Vec::new(),
+        }
+    }
+
+    /// Answers another peer from local state; never waits.
+    ///
+    /// # Errors
+    /// Why the request was turned down; then nothing has changed.
+    pub fn serve(
+        &mut self,
+        envelope: &Envelope,
+        request: Request,
+        out: &mut Vec<Output>,
+    ) -> Result<Response, Rejection> {
+        self.admit(envelope)?;
+        let from = &envelope.sender;
+        self.meet(from);
+        match request {
+            Request::Join => self.serve_join(from),
+            Request::Stabilize { seen } => self.serve_stabilize(seen),
+            Request::NextHop { key, avoid, last, read } => self.serve_next_hop(key, &avoid, last, read),
+            Request::Ping => Ok(Response::Done),
+            _ if self.status == Status::Joining => Err(Rejection::NotMember),
+            Request::Notify => self.serve_notify(from, out),
+            Request::Poke => self.serve_poke(out),
+            Request::Leave => self.serve_leave(from, out),
+            Request::Renew { services, sequence, arcs, all } => {
+                Ok(self.serve_renew(from, &services, sequence, &arcs, all))
+            }
+            Request::Publish(batch) => {
+                self.keeper.publish(from, &batch);
+                Ok(Response::Done)
+            }
+            Request::Withdraw => {
+                self.keeper.withdraw_life(from);
+                Ok(Response::Done)
+            }
+            Request::HandOver { .. } | Request::Compare { .. } if self.status == Status::Leaving => {
+                Err(Rejection::NotMember)
+            }
+            Request::HandOver { publishers, done } => Ok(self.serve_hand_over(&publishers, done)),
+            Request::Compare { arc, complete, publishers } => {
+                Ok(self.serve_compare(from, arc, complete, &publishers))
+            }
+        }
+    }
+
+    /// Takes in anything else that happens.
+    pub fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Start { friends, remembered } => self.start(friends, remembered, out),
+            Input::Leave => self.leave(out),
+            Input::Lookup { ticket, key, read, within } => self.look_up(ticket, key, read, within, out),
+            Input::Shared { present, gone } => {
+                self.publisher.update(present, &gone);
+                self.drive_publisher(out);
+            }
+            Input::Watching(watching) => {
+                self.watching = watching;
+                self.drive_publisher(out);
+            }
+            Input::Reply { from, why, took, outcome } => self.on_reply(from, why, took, outcome, out),
+            Input::Timer { timer, after } => match timer {
+                Timer::Join => self.join_round(out),
+                Timer::Stabilize => self.stabilize(out),
+                Timer::FixFinger => self.fix_finger(out),
+                Timer::Probe => self.probe(after, out),
+                Timer::Repair => self.repair(out),
+                Timer::Tick => self.tick(after, out),
+            },
+        }
+    }
+
+    fn on_reply(&mut self, from: Peer, why: Why, took: Duration, outcome: Outcome, out: &mut Vec<Output>) {
+        self.observe(&from, &outcome, out);
+        match why {
+            Why::Join(round) => self.on_join_reply(from, *round, outcome, out),
+            Why::Stabilize => self.on_neighbors(from, outcome, out),
+            Why::Rectify => self.on_predecessor(from, outcome, out),
+            Why::Lookup(lookup) => self.on_hop(from, *lookup, took, outcome, out),
+            Why::Publish(sent) => self.on_published(from, sent, outcome, out),
+            Why::Compare => self.on_compared(from, outcome, out),
+            Why::HandOver => self.on_handed_over(from, outcome, out),
+            Why::Withdraw | Why::Farewell => self.on_farewell(&why, out),
+            Why::Tell | Why::Probe => {}
+        }
+    }
+
+    /// Refuses what is not meant for this life of this peer in this ring.
+    fn admit(&self, envelope: &Envelope) -> Result<(), Rejection> {
+        if envelope.version != VERSION {
+            return Err(Rejection::WrongVersion(VERSION));
+        }
+        if envelope.ring != self.config.ring {
+            return Err(Rejection::WrongRing(self.config.ring.clone()));
+        }
+        let other = envelope.addressee.is_some_and(|id| id != self.me.id);
+        if other || (envelope.incarnation != 0 && envelope.incarnation != self.me.incarnation) {
+            return Err(Rejection::NotMember);
+        }
+        Ok(())
+    }
+
+    /// What travels with every message to `to`.
+    pub fn envelope(&self, to: &Peer) -> Envelope {
+        Envelope {
+            version: VERSION,
+            ring: self.config.ring.clone(),
+            sender: self.me.clone(),
+            addressee: (to.incarnation != 0).then_some(to.id),
+            incarnation: to.incarnation,
+        }
+    }
+
+    /// A peer spoke: pointers to its earlier lives count as dead at once.
+    fn meet(&mut self, peer: &Peer) {
+        if peer.id == self.me.id {
+            return;
+        }
+        self.detector.meet(peer);
+        self.detector.revive(peer);
+        if self.successors.get(peer.id).is_some_and(|known| peer.supersedes(known)) {
+            self.successors.remove(peer.id);
+        }
+        if self.fingers.iter().any(|(_, known)| peer.supersedes(known)) {
+            self.fingers.remove(peer.id);
+        }
+        if self.status != Status::Joining {
+            self.contacts.note(peer);
+        }
+    }
+
+    /// Draws the failure detector's conclusions from the outcome of a call.
+    fn observe(&mut self, peer: &Peer, outcome: &Outcome, out: &mut Vec<Output>) {
+        if peer.incarnation == 0 || peer.id == self.me.id || self.status == Status::Joining {
+            return;
+        }
+        match self.detector.observe(peer, outcome, self.config.give_up) {
+            Verdict::Lives => self.contacts.note(peer),
+            Verdict::Recovered => out.push(Output::Event(Event::Recovered(peer.clone()))),
+            Verdict::GivenUp => {
+                out.push(Output::Event(Event::GivenUp(peer.clone())));
+                self.bury(peer, out);
+            }
+            Verdict::Suspected { first } => {
+                if first {
+                    out.push(Output::Event(Event::Suspected(peer.clone())));
+                }
+                match outcome {
+                    Outcome::Refused(_) => set_timer(out, Timer::Probe, 150..250),
+                    _ if first => set_timer(out, Timer::Probe, 800..1200),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// A peer counts as dead from now on: every pointer to this life of it goes, but for the predecessor,
+    /// which rectify replaces once its own predecessor notifies.
+    pub(crate) fn bury(&mut self, peer: &Peer, out: &mut Vec<Output>) {
+        self.detector.give_up(peer);
+        let stands = |known: &Peer| known.id == peer.id && known.incarnation <= peer.incarnation;
+        self.contacts.remove(peer.id);
+        self.fingers.remove(peer.id);
+        self.publisher.lose(peer.id);
+        let head = self.successors.first().is_some_and(stands);
+        if self.successors.get(peer.id).is_some_and(stands) {
+            self.successors.remove(peer.id);
+        }
+        if head {
+            self.last_seen = None;
+            out.push(Output::Event(Event::Successor(self.successors.first().cloned())));
+            self.stabilize_soon(out);
+        }
+        self.drive_publisher(out);
+    }
+
+    fn probe(&mut self, after: Duration, out: &mut Vec<Output>) {
+        // Our own pause says nothing about theirs.
+        let counted = after.min(Duration::from_millis(1200));
+        for suspect in self.detector.pass_suspicion(counted) {
+            self.call(suspect, Request::Ping, Why::Probe, out);
+        }
+        if self.detector.has_suspects() {
+            set_timer(out, Timer::Probe, 800..1200);
+        }
+    }
+
+    fn tick(&mut self, after: Duration, out: &mut Vec<Output>) {
+        set_timer(out, Timer::Tick, 950..1050);
+        self.detector.pass(after);
+        for publisher in self.keeper.pass(after, self.config.lease) {
+            out.push(Output::Event(Event::LeaseExpired(publisher)));
+        }
+        self.publisher.pass(after);
+        self.grow_steady(after);
+        self.drive_publisher(out);
+    }
+
+    pub(crate) fn call(&self, to: Peer, request: Request, why: Why, out: &mut Vec<Output>) {
+        out.push(Output::Call { to, request, why, within: self.config.call_timeout });
+    }
+
+    /// This peer.
+    pub fn me(&self) -> &Peer {
+        &self.me
+    }
+
+    /// Where this peer's other services are reached.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where it stands between start and end.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The peer before it; none where it stands alone.
+    pub fn predecessor(&self) -> Option<&Peer> {
+        self.predecessor.as_ref()
+    }
+
+    /// The peers that follow it, nearest first.
+    pub fn successors(&self) -> &[Peer] {
+        self.successors.as_slice()
+    }
+
+    /// Its fingers.
+    pub fn fingers(&self) -> &FingerTable {
+        &self.fingers
+    }
+
+    /// Peers seen lately.
+    pub fn contacts(&self) -> &Contacts {
+        &self.contacts
+    }
+
+    /// Why it has not joined, in words; empty where there is no trouble.
+    pub fn trouble(&self) -> &str {
+        &self.joining.trouble
+    }
+
+    /// What it keeps.
+    pub fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// What it publishes.
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// Whether a membership operation is open.
+    pub fn is_busy(&self) -> bool {
+        self.operation.is_some()
+    }
+}
+
+pub(crate) fn set_timer(out: &mut Vec<Output>, timer: Timer, millis: Range<u64>) {
+    let after = Duration::from_millis(millis.start)..Duration::from_millis(millis.end);
+    out.push(Output::SetTimer { timer, after });
+}
+
+/// A span of a tenth around a duration.
+pub(crate) fn about(time: Duration) -> Range<Duration> {
+    time * 9 / 10..time * 11 / 10
+}
