@@ -1,1 +1,5 @@
 //! The daemon.
+
+pub mod catalog;
+pub mod shared_dir;
+pub mod transfer;
