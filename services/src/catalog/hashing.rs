@@ -109,7 +109,7 @@ pub(super) async fn run(
             () = cancel.cancelled() => return,
             () = wake.notified() => listing.without_digest().into_iter().for_each(|path| queue.admit(path)),
             Some(joined) = running.join_next() => {
-                // A read that panicked is tried again by no one: its path stays tracked.
+                // After a panic the path stays tracked, and so is not tried again.
                 let Ok(Outcome { path, fingerprint, digest }) = joined else { continue };
                 match digest {
                     Ok(Some(digest)) => {

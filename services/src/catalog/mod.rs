@@ -81,6 +81,7 @@ impl Catalog {
             listing: Arc::clone(&listing),
             scanned,
             rescan: rescan.max(Duration::from_secs(1)),
+            set_watcher: watcher::Watcher::new,
             cancel: cancel.clone(),
         };
         tokio::spawn(scanner.run());

@@ -1,5 +1,6 @@
 //! Decides when the directory is read again: on a hint of the operating system, else now and then.
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::shared_dir::SharedDir;
+use crate::shared_dir::{Identity, SharedDir};
 
 use super::listing::Listing;
 use super::scan::{Skipped, scan};
@@ -28,9 +29,14 @@ pub(super) struct Scanner {
     pub scanned: Arc<Notify>,
     /// Longest time between two scans.
     pub rescan: Duration,
+    /// How a watcher is set: [`Watcher::new`].
+    pub set_watcher: SetWatcher,
     /// Ends it.
     pub cancel: CancellationToken,
 }
+
+/// Sets a watcher on a directory.
+pub(super) type SetWatcher = fn(&Path, Identity, Arc<Notify>) -> notify::Result<Watcher>;
 
 /// What was said in the log, so as not to say it again.
 #[derive(Default)]
@@ -80,7 +86,7 @@ impl Scanner {
         changed: &Arc<Notify>,
         said: &mut Said,
     ) -> Option<Watcher> {
-        let (dir, changed) = (Arc::clone(&self.dir), Arc::clone(changed));
+        let (dir, changed, set_watcher) = (Arc::clone(&self.dir), Arc::clone(changed), self.set_watcher);
         let try_new = watcher.is_some() || *again <= Instant::now();
         let set = move || {
             // Where the directory is gone, the scan says so.
@@ -88,7 +94,7 @@ impl Scanner {
             match watcher {
                 Some(watcher) if watcher.is_broken() => Err("a folder could not be watched".to_owned()),
                 Some(watcher) if watcher.on == now => Ok(Some(watcher)),
-                _ if try_new => Watcher::new(dir.path(), now, changed).map(Some).map_err(|e| e.to_string()),
+                _ if try_new => set_watcher(dir.path(), now, changed).map(Some).map_err(|e| e.to_string()),
                 _ => Ok(None),
             }
         };
@@ -124,7 +130,7 @@ impl Scanner {
                 if said.scan_failed.take().is_some() {
                     tracing::info!(%directory, "the shared directory can be read again");
                 }
-                if skipped != said.skipped && skipped != Skipped::default() {
+                if said.skipped == Skipped::default() && skipped != Skipped::default() {
                     let Skipped { names, unreadable, beyond } = skipped;
                     tracing::warn!(%directory, names, unreadable, beyond, "some files are not shared: names that \
                         are not UTF-8 or hold a backslash, files that can't be read, or too many files");
@@ -144,5 +150,58 @@ impl Scanner {
                 false
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scanner(root: &Path, set_watcher: SetWatcher) -> Scanner {
+        Scanner {
+            dir: Arc::new(SharedDir::open_or_create(root).unwrap()),
+            listing: Arc::new(Listing::new()),
+            scanned: Arc::default(),
+            rescan: Duration::from_secs(60),
+            set_watcher,
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn reading_the_directory_does_not_call_for_reading_it_again() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("d")).unwrap();
+        std::fs::write(root.path().join("d/a"), "a").unwrap();
+        let scanner = scanner(root.path(), Watcher::new);
+        let (dir, scanned, stop) =
+            (Arc::clone(&scanner.dir), Arc::clone(&scanner.scanned), scanner.cancel.clone().drop_guard());
+        let running = tokio::spawn(scanner.run());
+        scanned.notified().await;
+        // As hashing does.
+        let path = crate::shared_dir::SharedPath::parse("d/a").unwrap();
+        std::io::read_to_string(dir.open(&path).unwrap().file).unwrap();
+        let again = tokio::time::timeout(DEBOUNCE * 3, scanned.notified()).await;
+        assert!(again.is_err(), "it was read again though nothing changed");
+        std::fs::write(root.path().join("d/a"), "b").unwrap();
+        tokio::time::timeout(Duration::from_secs(2), scanned.notified()).await.expect("not noticed in time");
+        drop(stop);
+        tokio::time::timeout(Duration::from_secs(20), running).await.expect("it does not end").unwrap();
+    }
+
+    #[tokio::test]
+    async fn where_nothing_can_be_watched_changes_are_still_noticed_in_time() {
+        let root = tempfile::tempdir().unwrap();
+        let scanner =
+            scanner(root.path(), |_, _, _| Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)));
+        let (listing, cancel) = (Arc::clone(&scanner.listing), scanner.cancel.clone());
+        let running = tokio::spawn(scanner.run());
+        listing.ready().await;
+        let (_, mut changes) = listing.subscribe();
+        std::fs::write(root.path().join("a"), "a").unwrap();
+        let change = tokio::time::timeout(Duration::from_secs(2), changes.recv()).await;
+        assert_eq!(change.expect("not noticed in time").unwrap().present[0].path, "a");
+        cancel.cancel();
+        tokio::time::timeout(Duration::from_secs(20), running).await.expect("it does not end").unwrap();
     }
 }
