@@ -205,8 +205,11 @@ impl Node {
         }
         while !lookup.candidates.is_empty() {
             let Candidate { peer, last } = lookup.candidates.remove(0);
-            if peer.id == self.me.id || lookup.has_failed(&peer) {
+            if lookup.has_failed(&peer) || (peer.id == self.me.id && !last) {
                 continue;
+            }
+            if peer.id == self.me.id {
+                return self.ask_here(lookup, out);
             }
             let read = match (lookup.phase, lookup.read) {
                 (Phase::Copies { .. }, Read::Key(limit)) => Read::Copies(limit),
@@ -229,6 +232,21 @@ impl Node {
                     owner.reading.complete |= all;
                 }
                 self.finish(lookup, out);
+            }
+        }
+    }
+
+    /// Another peer holds this one responsible, whose own predecessor may have died.
+    fn ask_here(&mut self, mut lookup: Lookup, out: &mut Vec<Output>) {
+        match self.next_hop(lookup.key, &lookup.avoided(), true) {
+            Hop::Mine => {
+                let ownership = self.ownership(lookup.key, lookup.read);
+                self.reach(lookup, ownership, out);
+            }
+            Hop::Closer { peers, last } => {
+                let named = peers.into_iter().map(|peer| Candidate { peer, last });
+                lookup.candidates.splice(0..0, named.collect::<Vec<_>>());
+                self.ask(lookup, out);
             }
         }
     }

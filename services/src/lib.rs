@@ -1,10 +1,13 @@
-//! The daemon.
+//! The daemon: the four microservices of one peer, and what assembles them.
 
 pub mod advertise;
 pub mod args;
+pub mod catalog;
 pub mod config;
 pub mod demo;
 pub mod health;
 pub mod logging;
 pub mod peer;
+pub mod shared_dir;
 pub mod state;
+pub mod transfer;
