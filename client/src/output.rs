@@ -98,6 +98,11 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// So many of a thing, in the singular where there is one.
+pub fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Microseconds as milliseconds.
 pub fn milliseconds(micros: u64) -> String {
     format!("{:.2} ms", micros as f64 / 1000.0)

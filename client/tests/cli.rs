@@ -131,6 +131,49 @@ async fn wrong_bytes_are_an_integrity_failure_and_leave_nothing() {
 }
 
 #[tokio::test]
+async fn a_file_that_changed_at_its_holder_is_not_taken_for_the_promised_one() {
+    let mut changed = Shared::new("a", b"promised");
+    changed.content = b"longer than it was".to_vec();
+    let fake = Fake::start(vec![changed], vec![], true).await;
+    let folder = here();
+    let got = run(&fake.chord_url(), folder.path(), &["get", "a"]).await;
+    assert_eq!(code(&got), Some(6), "{}", err(&got));
+    assert!(err(&got).contains("no longer the file"), "{}", err(&got));
+    assert!(files_in(folder.path()).is_empty());
+}
+
+#[tokio::test]
+async fn without_a_digest_the_size_is_verified_and_that_is_said() {
+    let mut young = Shared::new("a", b"just written");
+    young.digest.clear();
+    let fake = Fake::start(vec![young], vec![], true).await;
+    let folder = here();
+    std::fs::write(folder.path().join("a.part"), b"just").expect("written");
+    let got = run(&fake.chord_url(), folder.path(), &["get", "a"]).await;
+    assert_eq!(code(&got), Some(0), "{}", err(&got));
+    assert!(out(&got).contains("size verified"), "{}", out(&got));
+    assert_eq!(std::fs::read(folder.path().join("a")).expect("the file"), b"just written");
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_error() {
+    let fake = Fake::start(vec![Shared::new("a", &vec![7; 1_000_000])], vec![], true).await;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_chord-cli"))
+        .args(["--peer", &fake.chord_url(), "get", "a", "-o", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("chord-cli runs");
+    let mut stdout = child.stdout.take().expect("piped");
+    stdout.read_exact(&mut [0; 10]).await.expect("the first bytes");
+    drop(stdout);
+    let output =
+        tokio::time::timeout(LIMIT, child.wait_with_output()).await.expect("it ends").expect("it ran");
+    assert_eq!((code(&output), err(&output)), (Some(0), String::new()));
+}
+
+#[tokio::test]
 async fn another_holder_of_the_same_bytes_goes_on_where_one_broke_off() {
     let content = vec![7; 5000];
     let (mut breaks, mut gone, mut whole) =
@@ -311,8 +354,8 @@ async fn another_services_port_is_recognised() {
     let folder = here();
     let transfer = run(&fake.transfer_url(), folder.path(), &["node"]).await;
     assert_eq!(code(&transfer), Some(3));
-    let text = err(&transfer);
-    assert!(text.contains("--peer") && text.contains("service"), "{text}");
+    let expected = format!("--peer {}", fake.chord_url());
+    assert!(err(&transfer).contains(&expected), "{}", err(&transfer));
 
     let gateway = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", gateway.local_addr().expect("bound"));

@@ -4,7 +4,7 @@ use chord_client::views::{FileView, SourceView};
 use chord_client::{Client, ClientError};
 
 use crate::commands::somebody;
-use crate::output::{Column, Output, milliseconds, safe, shorten, size, table};
+use crate::output::{Column, Output, count, milliseconds, safe, shorten, size, table};
 
 const COLUMNS: [Column<'_>; 6] = [
     ("PEER", false),
@@ -26,9 +26,9 @@ pub async fn run(client: &Client, output: &Output, name: &str) -> Result<u8, Cli
 fn show(file: &FileView) -> String {
     let mut text = table(&COLUMNS, file.sources.iter().map(row));
     text.push_str(&format!(
-        "\n\n{} of {} holders; key {}; asked {} in {}\n",
+        "\n\n{}, {} shown; key {}\nasked: {}; {}\n",
+        count(file.total, "holder"),
         file.sources.len(),
-        file.total,
         file.key,
         safe(&file.route.peers.join(" > ")),
         milliseconds(file.route.elapsed_us)

@@ -5,7 +5,7 @@ use chord_client::{Client, ClientError};
 use chordial_proto::chord_v1::find_successor_request::Target;
 
 use crate::args::{Lookup, hex_bytes};
-use crate::output::{Column, Output, milliseconds, safe, short_id, table};
+use crate::output::{Column, Output, count, milliseconds, safe, short_id, table};
 
 const HOPS: [Column<'_>; 4] = [("HOP", true), ("PEER", false), ("ID", false), ("ROUND TRIP", true)];
 
@@ -31,7 +31,11 @@ fn show(view: &LookupView, trace: bool) -> String {
         ("kept by", keepers.join(", ")),
         (
             "found in",
-            format!("{} hops, {}", view.route.route.hops, milliseconds(view.route.route.elapsed_us)),
+            format!(
+                "{}, {}",
+                count(view.route.route.hops.into(), "hop"),
+                milliseconds(view.route.route.elapsed_us)
+            ),
         ),
     ];
     let rows = rows.map(|(title, value)| format!("{title:<13}{}\n", safe(&value)));
@@ -76,7 +80,7 @@ mod tests {
         };
         let text = show(&view, true);
         assert!(text.contains("responsible  p2 (http://p2:7300)"), "{text}");
-        assert!(text.contains("kept by      p2, p3") && text.contains("1 hops, 0.84 ms"), "{text}");
+        assert!(text.contains("kept by      p2, p3") && text.contains("1 hop, 0.84 ms"), "{text}");
         assert!(text.contains("0.31 ms") && text.contains("p9 (http://p9:7300) did not answer"), "{text}");
         assert!(!show(&view, false).contains("0.31 ms"));
     }

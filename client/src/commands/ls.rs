@@ -5,7 +5,7 @@ use chord_client::{Client, ClientError};
 
 use crate::args::Ls;
 use crate::commands::find::digest;
-use crate::output::{Column, Output, safe, size, table};
+use crate::output::{Column, Output, count, safe, size, table};
 
 /// Files asked for at once.
 const PAGE: u32 = 500;
@@ -65,7 +65,7 @@ fn show_peer(catalog: &CatalogView) -> String {
         vec![size(file.size), file.modified.clone(), digest(file.digest.as_deref()), file.path.clone()]
     };
     let mut text = table(&FILES, catalog.files.iter().map(row));
-    text.push_str(&format!("\n\n{} shares {} files\n", safe(&catalog.peer), catalog.total));
+    text.push_str(&format!("\n\n{} shares {}\n", safe(&catalog.peer), count(catalog.total, "file")));
     text
 }
 
@@ -80,7 +80,7 @@ fn show_network(page: &FilesPage) -> String {
         vec![file.total.to_string(), bytes, peers, file.name.clone()]
     };
     let mut text = table(&NAMES, page.files.iter().map(row));
-    text.push_str(&format!("\n\n{} names in the network\n", page.files.len()));
+    text.push_str(&format!("\n\n{} in the network\n", count(page.files.len() as u64, "name")));
     if !page.complete {
         text.push_str("Some peer that should have been asked did not answer: there may be more.\n");
     }

@@ -3,7 +3,7 @@
 use chord_client::views::{ProblemView, RingPeerView, RingView};
 use chord_client::{Client, ClientError};
 
-use crate::output::{Column, Output, safe, short_id, shorten, table};
+use crate::output::{Column, Output, count, safe, short_id, shorten, table};
 
 const COLUMNS: [Column<'_>; 7] = [
     ("NAME", false),
@@ -23,19 +23,24 @@ pub async fn run(client: &Client, output: &Output) -> Result<u8, ClientError> {
 
 fn show(ring: &RingView) -> String {
     let mut text = table(&COLUMNS, ring.peers.iter().map(|peer| row(peer, &ring.problems)));
-    text.push_str(&format!("\n\n{} peers", ring.peers.len()));
-    if ring.problems.is_empty() && ring.agreed {
-        text.push_str(", all views agree; ENTRIES are its own + copies of others'\n");
-        return text;
-    }
-    text.push_str(&format!(
-        ", {} disagreements (! = see below; `ring check` looks twice); ENTRIES are its own + copies of others'\n",
-        ring.problems.len()
-    ));
+    text.push_str(&format!("\n\n{}; ENTRIES: own + copies\n", summary(ring)));
     if ring.peers.iter().any(|peer| peer.state == "suspected") {
-        text.push_str("suspected = it does not answer\n");
+        text.push_str("suspected: it does not answer\n");
+    }
+    if !ring.problems.is_empty() {
+        text.push_str("!: its view is not what it should be (`ring check` looks twice):\n");
     }
     text + &problems(&ring.problems)
+}
+
+/// How many peers there are, and whether they agree.
+pub fn summary(ring: &RingView) -> String {
+    let peers = count(ring.peers.len() as u64, "peer");
+    match (ring.agreed, ring.problems.len()) {
+        (true, 0) => format!("{peers}, all views agree"),
+        (false, 0) => format!("{peers}, their views disagree"),
+        (_, problems) => format!("{peers}, {}", count(problems as u64, "disagreement")),
+    }
 }
 
 fn row(peer: &RingPeerView, problems: &[ProblemView]) -> Vec<String> {
@@ -103,11 +108,8 @@ mod tests {
         }];
         let text = show(&ring);
         assert!(text.contains("member !") && text.contains("p1: its successor p5 does not answer"), "{text}");
-        assert!(
-            text.contains("suspected = it does not answer") && text.contains("given up within"),
-            "{text}"
-        );
+        assert!(text.contains("suspected: it does not answer") && text.contains("given up within"), "{text}");
         let widest = text.lines().map(|line| line.chars().count()).max();
-        assert!(widest <= Some(110), "{text}");
+        assert!(widest <= Some(100), "{text}");
     }
 }

@@ -26,15 +26,7 @@ pub async fn run(client: &Client, output: &Output) -> Result<u8, ClientError> {
             view.agreed = view.problems.is_empty();
         }
     }
-    output.show(&view, |view| match view.agreed {
-        true => format!("{} peers, all views agree", view.peers.len()),
-        false => format!(
-            "{}{} peers, {} disagreements",
-            ring::problems(&view.problems),
-            view.peers.len(),
-            view.problems.len()
-        ),
-    })?;
+    output.show(&view, |view| format!("{}{}", ring::problems(&view.problems), ring::summary(view)))?;
     Ok(u8::from(!view.agreed))
 }
 

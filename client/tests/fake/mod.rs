@@ -79,10 +79,9 @@ pub fn peer(name: &str, number: u8, address: &str) -> Peer {
 }
 
 impl Fake {
-    /// Starts it on two ports of loopback; it ends with the test's runtime.
+    /// Starts it on two ports of loopback, two apart as the defaults are; it ends with the test's runtime.
     pub async fn start(files: Vec<Shared>, rings: Vec<GetRingResponse>, complete: bool) -> Self {
-        let chord = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let transfer = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let (chord, transfer) = two_ports().await;
         let fake = Self {
             files: Arc::new(files),
             rings: Arc::new(rings),
@@ -153,6 +152,17 @@ impl Fake {
     fn held(&self, path: &str) -> Result<&Shared, Status> {
         self.files.iter().find(|file| file.path == path).ok_or_else(|| Status::not_found("no such file"))
     }
+}
+
+async fn two_ports() -> (TcpListener, TcpListener) {
+    for _ in 0..1000 {
+        let first = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = first.local_addr().expect("bound").port();
+        if let Ok(second) = TcpListener::bind(("127.0.0.1", port.saturating_add(2))).await {
+            return (first, second);
+        }
+    }
+    panic!("no two free ports");
 }
 
 fn header(file: &Shared, offset: u64) -> FileHeader {
