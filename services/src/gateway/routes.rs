@@ -1,0 +1,313 @@
+//! The table of resources: which path is which, and what methods it has. One warp filter takes a request
+//! apart and everything is decided here, since warp's own rejections cannot tell a wrong method from an
+//! unknown path once two filters share a prefix.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Buf;
+use futures::{FutureExt, Stream, StreamExt};
+use http::{HeaderMap, HeaderValue, Method};
+use tokio::time::Instant;
+use warp::reply::Response;
+use warp::{Filter, Rejection};
+
+use super::problem::{Kind, Problem};
+use super::request::{Query, Request};
+use super::{Gateway, catalog, content, files, health, node, page, shared_file};
+
+/// The longest file name that the common file systems have, in bytes.
+const MAX_NAME: usize = 255;
+
+const REQUEST_ID: &str = "x-request-id";
+
+/// A resource, with what its path says.
+#[derive(Debug, PartialEq, Eq)]
+enum Route {
+    Page,
+    Livez,
+    Readyz,
+    Metrics,
+    Version,
+    Node,
+    Ring,
+    Catalog,
+    Files,
+    File(String),
+    Content(String),
+    /// Relative to the shared directory, with `/`.
+    Shared(String),
+}
+
+impl Route {
+    /// # Errors
+    /// [`Kind::UnknownPath`], and [`Kind::FileNotFound`] for names and paths that no file can have.
+    fn of(segments: &[String]) -> Result<Self, Problem> {
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        Ok(match segments.as_slice() {
+            [""] => Self::Page,
+            ["livez"] => Self::Livez,
+            ["readyz"] => Self::Readyz,
+            ["metrics"] => Self::Metrics,
+            ["version"] => Self::Version,
+            ["api", "v1", "node"] => Self::Node,
+            ["api", "v1", "ring"] => Self::Ring,
+            ["api", "v1", "catalog"] => Self::Catalog,
+            ["api", "v1", "files"] => Self::Files,
+            ["api", "v1", "files", "", ..] | ["files"] | ["files", ""] => {
+                return Err(unknown("The path has no file name; append one, or list all at /api/v1/files."));
+            }
+            ["api", "v1", "files", name] => Self::File(base_name(name)?),
+            ["api", "v1", "files", name, "content"] => Self::Content(base_name(name)?),
+            ["files", path @ ..] => Self::Shared(relative_path(path)?),
+            _ => return Err(unknown("There is nothing at this path. The interface starts at /api/v1/.")),
+        })
+    }
+
+    /// The path with its variable parts named: the only form in which it becomes a label.
+    fn pattern(&self) -> &'static str {
+        match self {
+            Self::Page => "/",
+            Self::Livez => "/livez",
+            Self::Readyz => "/readyz",
+            Self::Metrics => "/metrics",
+            Self::Version => "/version",
+            Self::Node => "/api/v1/node",
+            Self::Ring => "/api/v1/ring",
+            Self::Catalog => "/api/v1/catalog",
+            Self::Files => "/api/v1/files",
+            Self::File(_) => "/api/v1/files/{name}",
+            Self::Content(_) => "/api/v1/files/{name}/content",
+            Self::Shared(_) => "/files/{path}",
+        }
+    }
+
+    /// The query keys that it knows; `None`: it has no use for a query, and ignores it.
+    fn query_keys(&self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Files => Some(&["limit", "cursor"]),
+            Self::Catalog => Some(&["limit", "cursor", "peer"]),
+            Self::Content(_) => Some(&["peer", "digest"]),
+            Self::File(_) | Self::Node | Self::Ring => Some(&[]),
+            _ => None,
+        }
+    }
+
+    fn check_method(&self, method: &Method) -> Result<(), Problem> {
+        let methods = match (self, method) {
+            (_, &Method::GET | &Method::HEAD) => return Ok(()),
+            (Self::Shared(_), &Method::PUT) => {
+                return Err(Problem::new(
+                    Kind::UploadsNotAllowed,
+                    "This peer's configuration does not allow uploads. Put the file into its shared directory.",
+                ));
+            }
+            (Self::Shared(_), _) => "GET, HEAD, PUT",
+            _ => "GET, HEAD",
+        };
+        let detail = format!("This resource has no method {method}; it has {methods}.");
+        Err(Problem::new(Kind::MethodNotAllowed, detail).allow(methods))
+    }
+}
+
+fn unknown(detail: &str) -> Problem {
+    Problem::new(Kind::UnknownPath, detail)
+}
+
+/// A decoded segment that can be a file's base name.
+fn base_name(name: &str) -> Result<String, Problem> {
+    let reason = match name {
+        _ if name.len() > MAX_NAME => "a file name has at most 255 bytes",
+        _ if name.contains('/') => "a file name has no slash; ask for the base name alone",
+        _ if name.contains('\0') => "a file name has no NUL",
+        "." | ".." => "this is not the name of a file",
+        _ => return Ok(name.to_owned()),
+    };
+    Err(Problem::new(Kind::FileNotFound, format!("No peer can have a file of this name: {reason}.")))
+}
+
+/// Decoded segments that can be a path below the shared directory: `%2F` does not separate.
+fn relative_path(segments: &[&str]) -> Result<String, Problem> {
+    let possible = segments.iter().all(|segment| !segment.is_empty() && base_name(segment).is_ok());
+    match possible {
+        true => Ok(segments.join("/")),
+        false => Err(Problem::new(Kind::FileNotFound, "No shared file can have this path.")),
+    }
+}
+
+/// Everything that the gateway serves.
+pub fn filter(
+    gateway: Arc<Gateway>,
+) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let parts = warp::method().and(warp::path::full()).and(query).and(warp::header::headers_cloned()).map(
+        |method, path: warp::path::FullPath, query, headers| Request {
+            method,
+            path: path.as_str().to_owned(),
+            query,
+            headers,
+        },
+    );
+    parts
+        .and(warp::ext::optional::<SocketAddr>())
+        .and(warp::body::stream())
+        .then(move |request: Request, remote: Option<SocketAddr>, body| {
+            let gateway = gateway.clone();
+            async move { answer(&gateway, request, remote, body).await }
+        })
+        .recover(async |rejection: Rejection| {
+            tracing::error!(?rejection, "a request was rejected before it reached the routes");
+            Ok(Problem::new(Kind::Internal, "The request could not be taken apart.").into_response("/"))
+        })
+        .unify()
+}
+
+/// Answers whatever happens: in time, or with the problem that keeps it from that.
+async fn answer<B, D, E>(
+    gateway: &Gateway,
+    request: Request,
+    remote: Option<SocketAddr>,
+    body: B,
+) -> Response
+where
+    B: Stream<Item = Result<D, E>>,
+    D: Buf,
+{
+    let started = Instant::now();
+    let _in_flight = gateway.metrics.in_flight();
+    let id = request_id(&request.headers);
+    let (path, method) = (request.path.clone(), request.method.clone());
+    let mut pattern = "other";
+    let outcome = AssertUnwindSafe(dispatch(gateway, request, body, &mut pattern)).catch_unwind();
+    let mut response = match tokio::time::timeout(gateway.limits.request_timeout, outcome).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(problem))) => problem.into_response(&path),
+        Ok(Err(_)) => {
+            tracing::error!(%method, path, id, "a request made the gateway panic");
+            let detail = format!("A defect of this program; its log has more under the request id {id}.");
+            Problem::new(Kind::Internal, detail).into_response(&path)
+        }
+        Err(_) => Problem::new(Kind::Timeout, "The request took too long; ask again.").into_response(&path),
+    };
+    let (status, took) = (response.status(), started.elapsed());
+    tracing::debug!(%method, path, status = status.as_u16(), ?took, ?remote, id, "request");
+    gateway.metrics.request(pattern, status, took);
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+async fn dispatch<B, D, E>(
+    gateway: &Gateway,
+    request: Request,
+    body: B,
+    pattern: &mut &'static str,
+) -> Result<Response, Problem>
+where
+    B: Stream<Item = Result<D, E>>,
+    D: Buf,
+{
+    let limits = &gateway.limits;
+    let uri = request.path.len() + request.query.len() + usize::from(!request.query.is_empty());
+    if uri > limits.max_uri {
+        let detail = format!("The URI has {uri} bytes; at most {} are read.", limits.max_uri);
+        return Err(Problem::new(Kind::UriTooLong, detail));
+    }
+    let headers: usize =
+        request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if headers > limits.max_header_bytes {
+        let detail = format!("The headers have {headers} bytes; at most {} are read.", limits.max_header_bytes);
+        return Err(Problem::new(Kind::HeadersTooLarge, detail));
+    }
+    let route = Route::of(&request.segments()?)?;
+    *pattern = route.pattern();
+    route.check_method(&request.method)?;
+    let query = Query::parse(&request.query)?;
+    if let Some(known) = route.query_keys() {
+        query.only(known)?;
+    }
+    discard(body, &request.headers, limits.max_body).await?;
+    match route {
+        Route::Page => page::get(gateway).await,
+        Route::Livez => health::livez(),
+        Route::Readyz => health::readyz(gateway).await,
+        Route::Metrics => health::metrics(gateway).await,
+        Route::Version => health::version(),
+        Route::Node => node::get(gateway).await,
+        Route::Ring => node::ring(gateway).await,
+        Route::Catalog => catalog::get(gateway, &query).await,
+        Route::Files => files::list(gateway, &query).await,
+        Route::File(name) => files::get(gateway, name).await,
+        Route::Content(name) => content::get(gateway, &request, &query, name).await,
+        Route::Shared(path) => shared_file::get(gateway, &request, path).await,
+    }
+}
+
+/// No resource takes a body yet: a small one is read and dropped, so that the connection can go on.
+async fn discard<B, D, E>(body: B, headers: &HeaderMap, most: u64) -> Result<(), Problem>
+where
+    B: Stream<Item = Result<D, E>>,
+    D: Buf,
+{
+    let too_large = || Problem::new(Kind::BodyTooLarge, format!("A body has at most {most} bytes here."));
+    let stated = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if stated.is_some_and(|length: u64| length > most) {
+        return Err(too_large());
+    }
+    let mut body = pin!(body);
+    let mut read = 0;
+    while let Some(chunk) = body.next().await {
+        let Ok(chunk) = chunk else {
+            return Err(Problem::new(Kind::BadRequest, "The body of this request ended before its end."));
+        };
+        read += chunk.remaining() as u64;
+        if read > most {
+            return Err(too_large());
+        }
+    }
+    Ok(())
+}
+
+/// The caller's own, where it has a usable one, or a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let usable = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(usable);
+    given.map_or_else(|| format!("{:016x}", rand::random::<u64>()), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(path: &[&str]) -> Result<Route, Kind> {
+        let segments: Vec<String> = path.iter().map(|&segment| segment.to_owned()).collect();
+        Route::of(&segments).map_err(|problem| problem.kind())
+    }
+
+    #[test]
+    fn paths_lead_to_resources() {
+        assert_eq!(route(&[""]), Ok(Route::Page));
+        assert_eq!(route(&["api", "v1", "files", "a b"]), Ok(Route::File("a b".to_owned())));
+        assert_eq!(route(&["api", "v1", "files", "a", "content"]), Ok(Route::Content("a".to_owned())));
+        assert_eq!(route(&["files", "a", "b.txt"]), Ok(Route::Shared("a/b.txt".to_owned())));
+        for path in [&["api"][..], &["files"], &["files", ""], &["api", "v1", "files", ""], &["livez", ""]] {
+            assert_eq!(route(path), Err(Kind::UnknownPath), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_file_can_be_called_is_not_found() {
+        for path in [&["a/b"][..], &["."], &[".."], &["a", "..", "b"], &["a", ""], &["a\0b"], &["", "a"]] {
+            let path = [&["files"], path].concat();
+            assert_eq!(route(&path), Err(Kind::FileNotFound), "{path:?}");
+        }
+        for name in ["a/b", "..", "a\0b", &"é".repeat(128)] {
+            assert_eq!(route(&["api", "v1", "files", name]), Err(Kind::FileNotFound), "{name:?}");
+        }
+        assert!(route(&["api", "v1", "files", &"x".repeat(255)]).is_ok());
+    }
+}
