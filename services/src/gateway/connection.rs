@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Buf;
+use futures::task::AtomicWaker;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
@@ -28,17 +29,24 @@ pub struct Deadlines {
 
 /// Counts the begins and ends of requests: odd while one is being answered.
 #[derive(Debug, Clone, Default)]
-pub struct Turns(Arc<AtomicU64>);
+pub struct Turns(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    count: AtomicU64,
+    /// The connection, where it has stopped reading: nobody else tells it that it is idle now.
+    reader: AtomicWaker,
+}
 
 impl Turns {
     /// A request has arrived; it is answered when the guard goes.
     pub fn begin(&self) -> Turn {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.count.fetch_add(1, Ordering::Relaxed);
         Turn(self.clone())
     }
 
     fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.count.load(Ordering::Relaxed)
     }
 }
 
@@ -48,7 +56,9 @@ pub struct Turn(Turns);
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Relaxed);
+        let Turns(state) = &self.0;
+        state.count.fetch_add(1, Ordering::Relaxed);
+        state.reader.wake();
     }
 }
 
@@ -148,6 +158,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
         if turns % 2 == 1 {
+            if polled.is_pending() {
+                this.turns.0.reader.register(cx.waker());
+            }
             return polled;
         }
         if this.waiting_since != Some(turns) {

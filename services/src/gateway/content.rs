@@ -82,7 +82,9 @@ async fn open(
     let holder = Holder::new(address.connect(within).await?, address.to_string(), stall);
     let (header, mut bytes) = holder.open(&entry(source).path, offset, length).await?;
     if !same_content(&header, state) {
-        return Err(ClientError::Integrity(format!("at {address} the file has changed since it was published")));
+        return Err(ClientError::Integrity(format!(
+            "at {address} the file has changed since it was published"
+        )));
     }
     match bytes.next().await {
         Some(first) => Ok((first?, bytes)),

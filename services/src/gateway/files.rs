@@ -10,8 +10,10 @@ use super::{Gateway, reply};
 
 /// A page of all names.
 pub async fn list(gateway: &Gateway, query: &Query) -> Result<Response, Problem> {
-    let request =
-        ListNamesRequest { limit: query.limit()?, cursor: query.get("cursor").unwrap_or_default().to_owned() };
+    let request = ListNamesRequest {
+        limit: query.limit()?,
+        cursor: query.get("cursor").unwrap_or_default().to_owned(),
+    };
     reply::json(&FilesPage::from(gateway.upstream.list_names(request).await?))
 }
 
@@ -29,9 +31,10 @@ pub async fn find(gateway: &Gateway, name: String) -> Result<FindResponse, Probl
     let found = gateway.upstream.find(name.clone()).await?;
     match (found.sources.is_empty(), found.complete) {
         (false, _) => Ok(found),
-        (true, true) => {
-            Err(Problem::new(Kind::FileNotFound, format!("No peer of this network shares a file named {name:?}.")))
-        }
+        (true, true) => Err(Problem::new(
+            Kind::FileNotFound,
+            format!("No peer of this network shares a file named {name:?}."),
+        )),
         (true, false) => {
             let failed = found.route.unwrap_or_default().failed;
             let silent: Vec<String> = failed.into_iter().map(|peer| peer.name).collect();

@@ -31,10 +31,9 @@ pub async fn readyz(gateway: &Gateway) -> Result<Response, Problem> {
 pub async fn metrics(gateway: &Gateway) -> Result<Response, Problem> {
     // Counting goes on while the chord service is away: then only its own numbers are missing.
     let node = gateway.upstream.node().await.ok();
-    let body = gateway
-        .metrics
-        .text(node.as_ref())
-        .map_err(|error| Problem::new(Kind::Internal, format!("The metrics could not be written: {error}.")))?;
+    let body = gateway.metrics.text(node.as_ref()).map_err(|error| {
+        Problem::new(Kind::Internal, format!("The metrics could not be written: {error}."))
+    })?;
     Ok(reply::text(OPEN_METRICS, body))
 }
 

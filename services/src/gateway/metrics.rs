@@ -67,7 +67,14 @@ impl Metrics {
         registry.register("http_connections", "Connections open", connections.clone());
         let file_bytes = Counter::default();
         registry.register_with_unit("http_file", "Bytes of files sent", Unit::Bytes, file_bytes.clone());
-        Self { registry: Arc::new(RwLock::new(registry)), requests, durations, in_flight, connections, file_bytes }
+        Self {
+            registry: Arc::new(RwLock::new(registry)),
+            requests,
+            durations,
+            in_flight,
+            connections,
+            file_bytes,
+        }
     }
 
     /// Lets another part of the program register what it counts, under the prefix `chord_`.

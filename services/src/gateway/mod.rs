@@ -22,9 +22,7 @@ mod shared_file;
 mod upstream;
 
 #[cfg(test)]
-mod fakes {}
-#[cfg(test)]
-mod tests {}
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -22,8 +22,10 @@ pub async fn get(gateway: &Gateway) -> Result<Response, Problem> {
         Ok(ring) => format!("{} peers in the ring, as seen from here.", ring.peers.len()),
         Err(problem) => problem.detail().to_owned(),
     };
-    let links: String =
-        LINKS.iter().map(|(path, what)| format!("<li><a href=\"{path}\">{path}</a>: {what}</li>\n")).collect();
+    let links: String = LINKS
+        .iter()
+        .map(|(path, what)| format!("<li><a href=\"{path}\">{path}</a>: {what}</li>\n"))
+        .collect();
     let (name, ring) = (escaped(&gateway.peer_name), escaped(&ring));
     let page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\

@@ -56,7 +56,9 @@ impl Kind {
     fn facts(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {
-            Self::SeveralContents => (S::MULTIPLE_CHOICES, "several-contents", "Several contents of one name"),
+            Self::SeveralContents => {
+                (S::MULTIPLE_CHOICES, "several-contents", "Several contents of one name")
+            }
             Self::BadPath => (S::BAD_REQUEST, "bad-path", "Path not understood"),
             Self::BadQuery => (S::BAD_REQUEST, "bad-query", "Query not understood"),
             Self::BadRequest => (S::BAD_REQUEST, "bad-request", "Request not understood"),
@@ -82,11 +84,6 @@ impl Kind {
             Self::Timeout => (S::GATEWAY_TIMEOUT, "timeout", "No answer in time"),
         }
     }
-
-    /// The HTTP status.
-    pub fn status(self) -> StatusCode {
-        self.facts().0
-    }
 }
 
 /// One error, on its way to the caller.
@@ -104,7 +101,7 @@ impl Problem {
         Self { kind, detail: detail.into(), headers: Vec::new(), members: Map::new() }
     }
 
-    /// What went wrong.
+    #[cfg(test)]
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -167,4 +164,3 @@ impl Problem {
         response
     }
 }
-

@@ -97,8 +97,19 @@ mod tests {
     #[test]
     fn what_makes_no_sense_means_the_whole_file() {
         for header in [
-            "", "bytes", "bytes=", "bytes=-", "bytes=5-2", "bytes=a-b", "bytes=1-2,4-5", "lines=1-2", "bytes=--1",
-            "bytes=+1-2", "bytes=0x1-2", "bytes=1 - 2", "=1-2",
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=5-2",
+            "bytes=a-b",
+            "bytes=1-2,4-5",
+            "lines=1-2",
+            "bytes=--1",
+            "bytes=+1-2",
+            "bytes=0x1-2",
+            "bytes=1 - 2",
+            "=1-2",
         ] {
             assert_eq!(wanted(header, 10), Wanted::Whole, "{header:?}");
         }

@@ -19,8 +19,9 @@ use super::range::Wanted;
 /// # Errors
 /// [`Kind::Internal`] where `value` has no JSON form.
 pub fn json<T: Serialize>(value: &T) -> Result<Response, Problem> {
-    let body = serde_json::to_string(value)
-        .map_err(|error| Problem::new(Kind::Internal, format!("The answer could not be written: {error}.")))?;
+    let body = serde_json::to_string(value).map_err(|error| {
+        Problem::new(Kind::Internal, format!("The answer could not be written: {error}."))
+    })?;
     Ok(text("application/json", body))
 }
 

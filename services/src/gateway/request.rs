@@ -46,7 +46,11 @@ fn decode(text: &str) -> Result<Cow<'_, str>, &'static str> {
     while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
         match rest.get(at + 1..at + 3) {
             Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => rest = &rest[at + 3..],
-            _ => return Err("has a % that is not followed by two hexadecimal digits; write %25 for a percent sign"),
+            _ => {
+                return Err(
+                    "has a % that is not followed by two hexadecimal digits; write %25 for a percent sign",
+                );
+            }
         }
     }
     percent_decode_str(text).decode_utf8().map_err(|_| "is not UTF-8 once it is decoded")
@@ -84,9 +88,10 @@ impl Query {
             Some((key, _)) if known.is_empty() => {
                 Err(bad(format!("The query key {key:?} is unknown; this resource has none.")))
             }
-            Some((key, _)) => {
-                Err(bad(format!("The query key {key:?} is unknown; this resource has: {}.", known.join(", "))))
-            }
+            Some((key, _)) => Err(bad(format!(
+                "The query key {key:?} is unknown; this resource has: {}.",
+                known.join(", ")
+            ))),
         }
     }
 
@@ -148,7 +153,9 @@ mod tests {
 
     #[test]
     fn a_limit_is_a_number_from_1_to_1000() {
-        for raw in ["limit=0", "limit=1001", "limit=-1", "limit=x", "limit=", "limit=1.5", "limit=99999999999"] {
+        for raw in
+            ["limit=0", "limit=1001", "limit=-1", "limit=x", "limit=", "limit=1.5", "limit=99999999999"]
+        {
             assert!(Query::parse(raw).unwrap().limit().is_err(), "{raw}");
         }
         assert_eq!(Query::parse("limit=1000").unwrap().limit().unwrap(), 1000);

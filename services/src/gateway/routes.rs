@@ -3,10 +3,12 @@
 //! unknown path once two filters share a prefix.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Buf;
 use futures::{FutureExt, Stream, StreamExt};
@@ -166,12 +168,7 @@ pub fn filter(
 }
 
 /// Answers whatever happens: in time, or with the problem that keeps it from that.
-async fn answer<B, D, E>(
-    gateway: &Gateway,
-    request: Request,
-    remote: Option<SocketAddr>,
-    body: B,
-) -> Response
+async fn answer<B, D, E>(gateway: &Gateway, request: Request, remote: Option<SocketAddr>, body: B) -> Response
 where
     B: Stream<Item = Result<D, E>>,
     D: Buf,
@@ -181,17 +178,12 @@ where
     let id = request_id(&request.headers);
     let (path, method) = (request.path.clone(), request.method.clone());
     let mut pattern = "other";
-    let outcome = AssertUnwindSafe(dispatch(gateway, request, body, &mut pattern)).catch_unwind();
-    let mut response = match tokio::time::timeout(gateway.limits.request_timeout, outcome).await {
-        Ok(Ok(Ok(response))) => response,
-        Ok(Ok(Err(problem))) => problem.into_response(&path),
-        Ok(Err(_)) => {
-            tracing::error!(%method, path, id, "a request made the gateway panic");
-            let detail = format!("A defect of this program; its log has more under the request id {id}.");
-            Problem::new(Kind::Internal, detail).into_response(&path)
-        }
-        Err(_) => Problem::new(Kind::Timeout, "The request took too long; ask again.").into_response(&path),
-    };
+    let outcome =
+        settle(gateway.limits.request_timeout, dispatch(gateway, request, body, &mut pattern)).await;
+    let mut response = outcome.unwrap_or_else(|problem| {
+        tracing::debug!(problem = problem.detail(), id, "request failed");
+        problem.into_response(&path)
+    });
     let (status, took) = (response.status(), started.elapsed());
     tracing::debug!(%method, path, status = status.as_u16(), ?took, ?remote, id, "request");
     gateway.metrics.request(pattern, status, took);
@@ -199,6 +191,19 @@ where
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// What `work` comes to, if it does so in time and without a panic.
+async fn settle<T>(within: Duration, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    match tokio::time::timeout(within, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(outcome)) => outcome,
+        // The panic itself has been reported where it happened.
+        Ok(Err(_)) => Err(Problem::new(
+            Kind::Internal,
+            "A defect of this program. Its log has more; please report it with the request that led here.",
+        )),
+        Err(_) => Err(Problem::new(Kind::Timeout, "The request took too long; ask again.")),
+    }
 }
 
 async fn dispatch<B, D, E>(
@@ -220,7 +225,8 @@ where
     let headers: usize =
         request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if headers > limits.max_header_bytes {
-        let detail = format!("The headers have {headers} bytes; at most {} are read.", limits.max_header_bytes);
+        let detail =
+            format!("The headers have {headers} bytes; at most {} are read.", limits.max_header_bytes);
         return Err(Problem::new(Kind::HeadersTooLarge, detail));
     }
     let route = Route::of(&request.segments()?)?;
@@ -254,7 +260,8 @@ where
     D: Buf,
 {
     let too_large = || Problem::new(Kind::BodyTooLarge, format!("A body has at most {most} bytes here."));
-    let stated = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let stated =
+        headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if stated.is_some_and(|length: u64| length > most) {
         return Err(too_large());
     }
@@ -309,5 +316,15 @@ mod tests {
             assert_eq!(route(&["api", "v1", "files", name]), Err(Kind::FileNotFound), "{name:?}");
         }
         assert!(route(&["api", "v1", "files", &"x".repeat(255)]).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_panic_or_a_long_wait_becomes_a_problem() {
+        let within = Duration::from_millis(20);
+        let panicked = settle::<()>(within, async { panic!("as this test wants it") }).await;
+        assert_eq!(panicked.unwrap_err().kind(), Kind::Internal);
+        let late = settle::<()>(within, std::future::pending()).await;
+        assert_eq!(late.unwrap_err().kind(), Kind::Timeout);
+        assert_eq!(settle(within, async { Ok(1) }).await.unwrap(), 1);
     }
 }

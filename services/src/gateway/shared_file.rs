@@ -13,7 +13,7 @@ use chord_client::ClientError;
 /// Bytes of the file at `path`, all or the range asked for.
 pub async fn get(gateway: &Gateway, request: &Request, path: String) -> Result<Response, Problem> {
     let header = gateway.upstream.stat(path.clone()).await?;
-    let state = State { size: header.size, modified_ms: header.modified_ms, digest: header.digest };
+    let state = State { size: header.size, modified_ms: header.modified_ms, digest: header.digest.to_vec() };
     let wanted = match state.plan(&request.method, &request.headers) {
         Plan::NotModified => return Ok(reply::not_modified(&state)),
         Plan::Send(wanted) => wanted,
@@ -37,10 +37,14 @@ pub async fn get(gateway: &Gateway, request: &Request, path: String) -> Result<R
 
 fn failure(error: &ClientError) -> Problem {
     match error {
-        ClientError::NotFound(_) => Problem::new(Kind::FileNotFound, "This peer shares no file at this path."),
+        ClientError::NotFound(_) => {
+            Problem::new(Kind::FileNotFound, "This peer shares no file at this path.")
+        }
         ClientError::Usage(_) | ClientError::Integrity(_) => changed(),
         ClientError::TimedOut { .. } => Problem::new(Kind::Timeout, format!("{error}; ask again.")),
-        ClientError::Unreachable { .. } => Problem::new(Kind::Unavailable, format!("{error}.")).retry_after(2),
+        ClientError::Unreachable { .. } => {
+            Problem::new(Kind::Unavailable, format!("{error}.")).retry_after(2)
+        }
         _ => Problem::new(Kind::ServiceFailed, format!("{error}.")),
     }
 }

@@ -48,7 +48,10 @@ impl Upstream {
         let mut client = self.node.clone();
         let answer = self.chord(client.get_node(self.request(GetNodeRequest {}))).await?;
         answer.node.ok_or_else(|| {
-            Problem::new(Kind::ServiceFailed, "The chord service of this peer answered without the peer's state.")
+            Problem::new(
+                Kind::ServiceFailed,
+                "The chord service of this peer answered without the peer's state.",
+            )
         })
     }
 
@@ -80,7 +83,9 @@ impl Upstream {
     pub async fn stat(&self, path: String) -> Result<FileHeader, Problem> {
         let mut client = self.transfer.clone();
         let answer = self.within(client.stat(self.request(StatRequest { path })), transfer_problem).await?;
-        answer.header.ok_or_else(|| Problem::new(Kind::ServiceFailed, "The transfer service answered without a file."))
+        answer
+            .header
+            .ok_or_else(|| Problem::new(Kind::ServiceFailed, "The transfer service answered without a file."))
     }
 
     /// The same service, to open such a file: silences are bounded by `stall`.
@@ -95,10 +100,7 @@ impl Upstream {
         request
     }
 
-    async fn chord<T>(
-        &self,
-        call: impl Future<Output = Result<Response<T>, Status>>,
-    ) -> Result<T, Problem> {
+    async fn chord<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Problem> {
         self.within(call, chord_problem).await
     }
 
@@ -119,7 +121,8 @@ fn chord_problem(status: &Status) -> Problem {
     let message = status.message();
     match status.code() {
         Code::FailedPrecondition => {
-            Problem::new(Kind::NotMember, format!("This peer is not a member of its ring: {message}.")).retry_after(2)
+            Problem::new(Kind::NotMember, format!("This peer is not a member of its ring: {message}."))
+                .retry_after(2)
         }
         Code::NotFound => Problem::new(Kind::PeerNotFound, sentence(message)),
         _ => service_problem("chord", status),
