@@ -1,11 +1,16 @@
 //! `GET /livez`, `/readyz`, `/metrics`, `/version`: what those who run a peer ask it.
 
+use std::time::Duration;
+
 use chordial_proto::chord_v1::NodeState;
 use serde_json::json;
 use warp::reply::Response;
 
 use super::problem::{Kind, Problem};
 use super::{Gateway, reply};
+
+/// How long a collector waits for the peer's state.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -30,7 +35,7 @@ pub async fn readyz(gateway: &Gateway) -> Result<Response, Problem> {
 /// What Prometheus collects.
 pub async fn metrics(gateway: &Gateway) -> Result<Response, Problem> {
     // Counting goes on while the chord service is away: then only its own numbers are missing.
-    let node = gateway.upstream.node().await.ok();
+    let node = tokio::time::timeout(PATIENCE, gateway.upstream.node()).await.ok().and_then(Result::ok);
     let body = gateway.metrics.text(node.as_ref()).map_err(|error| {
         Problem::new(Kind::Internal, format!("The metrics could not be written: {error}."))
     })?;

@@ -5,6 +5,7 @@ mod catalog;
 mod conditional;
 mod connection;
 mod content;
+mod dispatch;
 mod files;
 mod health;
 mod media;
@@ -27,7 +28,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 
 pub use metrics::Metrics;
 pub use server::serve;
@@ -37,7 +38,7 @@ pub use server::serve;
 pub struct Options {
     /// The peer's chord service: node, ring and index. May be lazy.
     pub chord: Channel,
-    /// The peer's transfer service, for the files that it shares. May be lazy.
+    /// The peer's transfer service, for the files that it shares: from [`file_channel`].
     pub transfer: Channel,
     /// The peer's name, as shown to people.
     pub peer_name: String,
@@ -45,6 +46,20 @@ pub struct Options {
     pub limits: Limits,
     /// Where requests are counted.
     pub metrics: Metrics,
+}
+
+/// What one transfer may have on its way that its caller has not read yet, in bytes.
+const STREAM_WINDOW: u32 = 128 << 10;
+
+/// A lazy channel fit for [`Options::transfer`]. All of a gateway's transfers share it, so none may fill the
+/// connection's window, or callers who read slowly would hold up everybody.
+pub fn file_channel(endpoint: Endpoint) -> Channel {
+    endpoint
+        .tcp_nodelay(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        // The largest that HTTP/2 has.
+        .initial_connection_window_size((1 << 31) - 1)
+        .connect_lazy()
 }
 
 /// Bounds on what callers may use up.

@@ -1,11 +1,16 @@
 //! `GET /`: a plain page with the peer's name and links to what it serves.
 
+use std::time::Duration;
+
 use http::HeaderValue;
 use http::header::CONTENT_SECURITY_POLICY;
 use warp::reply::Response;
 
 use super::problem::Problem;
 use super::{Gateway, reply};
+
+/// How long the page waits for the ring.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 const LINKS: &[(&str, &str)] = &[
     ("/api/v1/ring", "all peers of the ring"),
@@ -18,9 +23,10 @@ const LINKS: &[(&str, &str)] = &[
 
 /// The page; it comes even where the ring does not answer.
 pub async fn get(gateway: &Gateway) -> Result<Response, Problem> {
-    let ring = match gateway.upstream.ring().await {
-        Ok(ring) => format!("{} peers in the ring, as seen from here.", ring.peers.len()),
-        Err(problem) => problem.detail().to_owned(),
+    let ring = match tokio::time::timeout(PATIENCE, gateway.upstream.ring()).await {
+        Ok(Ok(ring)) => format!("Peers in the ring, as seen from here: {}.", ring.peers.len()),
+        Ok(Err(problem)) => problem.detail().to_owned(),
+        Err(_) => "The ring did not answer in time.".to_owned(),
     };
     let links: String = LINKS
         .iter()

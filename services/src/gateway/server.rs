@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::connection::{Deadlines, Guarded, TurnBody, Turns};
-use super::{Gateway, Limits, Options, routes};
+use super::{Gateway, Limits, Options, dispatch};
 
 /// What hyper may read of a request's head beyond the headers' own bound: the longest URI that its parser
 /// takes, so that one that is too long for us still gets an answer that says so.
@@ -36,7 +36,7 @@ pub async fn serve(listener: TcpListener, options: Options, cancel: Cancellation
     listener.local_addr()?;
     let limits = options.limits.clone();
     let metrics = options.metrics.clone();
-    let routes = warp::service(routes::filter(Gateway::new(options)));
+    let routes = warp::service(dispatch::filter(Gateway::new(options)));
     let free = Arc::new(Semaphore::new(limits.max_connections));
     let graceful = GracefulShutdown::new();
     let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());

@@ -118,13 +118,13 @@ impl Upstream {
 }
 
 fn chord_problem(status: &Status) -> Problem {
-    let message = status.message();
+    let message = reason(status);
     match status.code() {
         Code::FailedPrecondition => {
             Problem::new(Kind::NotMember, format!("This peer is not a member of its ring: {message}."))
                 .retry_after(2)
         }
-        Code::NotFound => Problem::new(Kind::PeerNotFound, sentence(message)),
+        Code::NotFound => Problem::new(Kind::PeerNotFound, sentence(&message)),
         _ => service_problem("chord", status),
     }
 }
@@ -144,7 +144,7 @@ fn transfer_problem(status: &Status) -> Problem {
 }
 
 fn service_problem(service: &str, status: &Status) -> Problem {
-    let message = status.message();
+    let message = reason(status);
     let (kind, after) = match status.code() {
         Code::InvalidArgument | Code::OutOfRange => (Kind::BadRequest, None),
         Code::ResourceExhausted => (Kind::TooManyRequests, Some(1)),
@@ -155,7 +155,7 @@ fn service_problem(service: &str, status: &Status) -> Problem {
         _ => (Kind::ServiceFailed, None),
     };
     let detail = match kind {
-        Kind::BadRequest => sentence(message),
+        Kind::BadRequest => sentence(&message),
         Kind::Timeout => format!("The {service} service of this peer did not answer in time; ask again."),
         Kind::TooManyRequests => format!("The {service} service of this peer is too busy: {message}."),
         Kind::Unavailable => format!("The {service} service of this peer does not answer: {message}."),
@@ -168,11 +168,16 @@ fn service_problem(service: &str, status: &Status) -> Problem {
     }
 }
 
-/// `message` as a sentence of its own.
-fn sentence(message: &str) -> String {
-    let message = message.trim_end_matches('.');
-    match message.chars().next() {
-        None => "The peer gave no reason.".to_owned(),
-        Some(first) => first.to_uppercase().chain(message.chars().skip(1)).chain(['.']).collect(),
+/// Why, without a full stop.
+fn reason(status: &Status) -> String {
+    match status.message().trim_end_matches('.') {
+        "" => "it gave no reason".to_owned(),
+        message => message.to_owned(),
     }
+}
+
+/// `reason` as a sentence of its own.
+fn sentence(reason: &str) -> String {
+    let mut letters = reason.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).chain(['.']).collect()
 }

@@ -68,7 +68,7 @@ async fn those_who_run_it_can_ask_how_it_is() {
     assert_eq!(peer.get("/readyz").await.status, 200);
     assert_eq!(peer.get("/version").await.json()["name"], "chord-peer");
     let page = peer.get("/").await;
-    assert!(String::from_utf8(page.body.clone()).unwrap().contains("1 peers in the ring"), "{page:?}");
+    assert!(String::from_utf8(page.body.clone()).unwrap().contains("as seen from here: 1."), "{page:?}");
     assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
     peer.get("/secret-name").await;
     let metrics = String::from_utf8(peer.get("/metrics").await.body).unwrap();
@@ -104,7 +104,7 @@ async fn a_peer_that_is_no_member_says_so() {
 }
 
 #[tokio::test]
-async fn services_that_are_busy_slow_or_gone_have_their_statuses() {
+async fn services_that_are_busy_or_slow_have_their_statuses() {
     let limits = Limits { request_timeout: Duration::from_millis(400), ..Limits::default() };
     let peer = Harness::with(limits).await;
     let busy = peer.get("/api/v1/files/busy.txt").await;
@@ -124,4 +124,19 @@ async fn head_is_get_without_the_body_and_requests_have_identifiers() {
     assert_eq!(head.header("content-length"), get.header("content-length"));
     assert_eq!(head.header("x-request-id"), Some("abc-1"));
     assert_eq!(get.header("x-request-id").unwrap().len(), 16);
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_unavailable() {
+    let peer = Harness::without_services().await;
+    for path in ["/api/v1/node", "/api/v1/files/x", "/api/v1/files", "/readyz", "/files/x"] {
+        let answer = peer.get(path).await;
+        answer.problem(503, "unavailable");
+        assert_eq!(answer.header("retry-after"), Some("2"), "{path}");
+    }
+    for path in ["/livez", "/version", "/"] {
+        assert_eq!(peer.get(path).await.status, 200, "{path}");
+    }
+    let metrics = String::from_utf8(peer.get("/metrics").await.body).unwrap();
+    assert!(metrics.contains("chord_ring_member 0\n"), "{metrics}");
 }

@@ -104,6 +104,30 @@ async fn a_client_that_reads_nothing_is_cut_off_and_the_holder_freed() {
 }
 
 #[tokio::test]
+async fn clients_that_read_nothing_hold_up_nobody() {
+    let peer = Harness::new().await;
+    let mut stalled = Vec::new();
+    for _ in 0..50 {
+        let mut stream = peer.connect().await;
+        stream.write_all(b"GET /files/big.bin HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+        timeout(PATIENCE, stream.read_u8()).await.expect("no response").unwrap();
+        stalled.push(stream);
+    }
+    // Until nothing moves for them any more.
+    let sent = || peer.fakes.knobs.big_sent.load(Ordering::Relaxed);
+    let still = async {
+        let mut before = 0;
+        while before != sent() {
+            before = sent();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, still).await.expect("their transfers go on");
+    let other = timeout(Duration::from_secs(3), peer.get("/files/docs/report.pdf")).await;
+    assert_eq!(other.expect("it waits for those that stand still").status, 200);
+}
+
+#[tokio::test]
 async fn a_slow_reader_gets_everything() {
     let limits = Limits {
         request_timeout: Duration::from_millis(300),

@@ -20,6 +20,8 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status};
 
+use crate::gateway::file_channel;
+
 /// 2026-11-22T09:30:00Z.
 pub const MODIFIED_MS: i64 = 1_795_339_800_000;
 /// What `docs/report.pdf` holds.
@@ -67,7 +69,7 @@ impl Fakes {
     }
 
     pub fn transfer(&self) -> Channel {
-        Endpoint::from_shared(self.transfer.clone()).unwrap().connect_lazy()
+        file_channel(Endpoint::from_shared(self.transfer.clone()).unwrap())
     }
 }
 
@@ -176,7 +178,7 @@ impl NodeService for Chord {
             path: "docs/report.pdf".to_owned(),
             size: 10,
             modified_ms: MODIFIED_MS,
-            digest: digest(REPORT).into(),
+            digest: digest(REPORT),
         };
         Ok(Response::new(ListFilesResponse {
             peer: Some(peer(of)),
@@ -267,6 +269,7 @@ type Parts = Pin<Box<dyn Stream<Item = Result<TransferServiceDownloadResponse, S
 fn header(path: &str, offset: u64, length: u64) -> Result<FileHeader, Status> {
     let (size, digest) = match path {
         "docs/report.pdf" => (REPORT.len() as u64, digest(REPORT)),
+        "rotten.bin" => (REPORT.len() as u64, Vec::new()),
         "empty.txt" => (0, digest(b"")),
         "new.html" => (REPORT.len() as u64, Vec::new()),
         "big.bin" => (BIG, Vec::new()),
@@ -307,6 +310,11 @@ impl TransferService for Transfer {
                 part(Part::Chunk(Bytes::from(vec![7; 64 << 10])))
             });
             return Ok(Response::new(Box::pin(stream::iter([first]).chain(chunks))));
+        }
+        if path == "rotten.bin" {
+            let chunk = part(Part::Chunk(Bytes::from_static(&REPORT[..4])));
+            let parts = [first, chunk, Err(Status::data_loss("the disk is rotten"))];
+            return Ok(Response::new(Box::pin(stream::iter(parts))));
         }
         let wanted = &REPORT[from as usize..(from + length) as usize];
         let chunks: Vec<_> = wanted.chunks(3).map(|chunk| part(Part::Chunk(Bytes::from(chunk)))).collect();

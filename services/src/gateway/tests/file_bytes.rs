@@ -97,3 +97,11 @@ async fn different_contents_of_one_name_are_a_choice() {
     peer.get(&format!("{path}?peer=p3&digest={digest}")).await.problem(404, "file-not-found");
     peer.get(&format!("{path}?holder=p2")).await.problem(400, "bad-query");
 }
+
+#[tokio::test]
+async fn a_transfer_that_breaks_off_is_no_complete_answer() {
+    let peer = Harness::new().await;
+    let answer = peer.get("/files/rotten.bin").await;
+    assert_eq!((answer.status, answer.header("content-length")), (200, Some("10")));
+    assert!(answer.body.len() < 10, "{answer:?}");
+}

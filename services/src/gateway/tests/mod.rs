@@ -13,8 +13,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
 
-use super::{Limits, Metrics, Options, serve};
+use super::{Limits, Metrics, Options, file_channel, serve};
 use fakes::Fakes;
 
 /// No step of a test takes longer.
@@ -41,16 +42,22 @@ impl Harness {
 
     async fn with(limits: Limits) -> Self {
         let fakes = Fakes::start().await;
+        let (chord, transfer) = (fakes.chord(), fakes.transfer());
+        Self::over(fakes, chord, transfer, limits).await
+    }
+
+    /// Nothing answers at its services' ports.
+    async fn without_services() -> Self {
+        let nobody = || file_channel(Endpoint::from_static("http://127.0.0.1:1"));
+        Self::over(Fakes::start().await, nobody(), nobody(), Limits::default()).await
+    }
+
+    async fn over(fakes: Fakes, chord: Channel, transfer: Channel, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
-        let options = Options {
-            chord: fakes.chord(),
-            transfer: fakes.transfer(),
-            peer_name: "p1".to_owned(),
-            limits,
-            metrics: Metrics::new(),
-        };
+        let (peer_name, metrics) = ("p1".to_owned(), Metrics::new());
+        let options = Options { chord, transfer, peer_name, limits, metrics };
         let served = tokio::spawn(serve(listener, options, cancel.clone()));
         Self { address, fakes, cancel, served }
     }
