@@ -73,8 +73,8 @@ impl ClientError {
             Code::InvalidArgument | Code::OutOfRange => Self::Usage(message()),
             Code::DataLoss => Self::Integrity(message()),
             Code::DeadlineExceeded => Self::TimedOut { address, within },
-            // The channel's own clock reports itself this way; a server does not cancel.
-            Code::Cancelled if status.source().is_some() => Self::TimedOut { address, within },
+            // So report the clocks of tonic's channel and server, which know the deadline, too.
+            Code::Cancelled if status.message() == "Timeout expired" => Self::TimedOut { address, within },
             Code::Unimplemented => {
                 Self::WrongService { address, what: "not the service that was asked for".to_owned() }
             }
@@ -132,6 +132,7 @@ mod tests {
         assert_eq!(code(Status::unimplemented("")), 3);
         assert_eq!(code(Status::not_found("no such file")), 4);
         assert_eq!(code(Status::deadline_exceeded("")), 5);
+        assert_eq!(code(Status::cancelled("Timeout expired")), 5);
         assert_eq!(code(Status::data_loss("rotten")), 6);
         let lost = io::Error::from(io::ErrorKind::ConnectionReset);
         let mut status = Status::unavailable("transport error");

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use chordial_proto::{catalog_v1, chord_v1};
+
 use super::*;
 
 const ID: &str = "0303030303030303030303030303030303030303";
