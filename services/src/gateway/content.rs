@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chord_client::views::{SourceView, digest_text};
+use chord_client::views::{SourceView, hex};
 use chord_client::{Address, ByteStream, ClientError, Holder};
 use chordial_proto::chord_v1::{Entry, Source};
 use chordial_proto::transfer_v1::FileHeader;
@@ -112,9 +112,12 @@ fn chosen(
         sources.retain(is);
     }
     if let Some(digest) = digest {
-        let is = |source: &Source| {
-            digest_text(&entry(source).digest).is_some_and(|own| own.eq_ignore_ascii_case(digest))
-        };
+        let digits = digest.strip_prefix("blake3:").unwrap_or(digest).to_ascii_lowercase();
+        if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            let detail = format!("digest is {digest:?}; give blake3: and 64 hexadecimal digits.");
+            return Err(Problem::new(Kind::BadQuery, detail));
+        }
+        let is = |source: &Source| hex(&entry(source).digest) == digits;
         sources.retain(is);
     }
     if sources.is_empty() {

@@ -1,5 +1,5 @@
 //! The gateway microservice: REST for people and programs, over the peer's other services, which it knows
-//! only through gRPC. One file per resource; [`routes`] lists them.
+//! only through gRPC. One file per resource; `routes.rs` lists them.
 
 mod catalog;
 mod conditional;

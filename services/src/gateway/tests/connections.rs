@@ -67,7 +67,7 @@ async fn a_request_that_trickles_in_is_closed_in_time() {
 async fn between_requests_a_connection_may_idle_longer() {
     let limits = Limits {
         header_timeout: Duration::from_millis(150),
-        idle: Duration::from_millis(900),
+        idle: Duration::from_secs(3),
         ..Limits::default()
     };
     let peer = Harness::with(limits).await;
@@ -77,14 +77,14 @@ async fn between_requests_a_connection_may_idle_longer() {
         assert!(one_response(&mut stream).await.starts_with("HTTP/1.1 200"));
     }
     let idle = closed(&mut stream).await;
-    assert!(idle >= Duration::from_millis(600) && idle < Duration::from_secs(4), "{idle:?}");
+    assert!(idle >= Duration::from_secs(2) && idle < Duration::from_secs(8), "{idle:?}");
     // Once the next request has begun, its head has no longer than a first one's.
     let mut stream = peer.connect().await;
     stream.write_all(REQUEST).await.unwrap();
     one_response(&mut stream).await;
     stream.write_all(b"GET /").await.unwrap();
     let half = closed(&mut stream).await;
-    assert!(half < Duration::from_millis(800), "{half:?}");
+    assert!(half < Duration::from_secs(2), "{half:?}");
 }
 
 #[tokio::test]
@@ -130,8 +130,8 @@ async fn clients_that_read_nothing_hold_up_nobody() {
 #[tokio::test]
 async fn a_slow_reader_gets_everything() {
     let limits = Limits {
-        request_timeout: Duration::from_millis(300),
-        stall: Duration::from_millis(500),
+        request_timeout: Duration::from_secs(1),
+        stall: Duration::from_secs(2),
         ..Limits::default()
     };
     let peer = Harness::with(limits).await;
@@ -140,7 +140,8 @@ async fn a_slow_reader_gets_everything() {
         b"GET /files/big.bin HTTP/1.1\r\nhost: t\r\nrange: bytes=0-33554431\r\nconnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let (mut buffer, mut read, mut tick) =
-        (vec![0; 1 << 20], 0, tokio::time::interval(Duration::from_millis(20)));
+        (vec![0; 1 << 20], 0, tokio::time::interval(Duration::from_millis(50)));
+    let since = Instant::now();
     let all = async {
         while let Ok(count @ 1..) = stream.read(&mut buffer).await {
             read += count;
@@ -148,6 +149,7 @@ async fn a_slow_reader_gets_everything() {
         }
     };
     timeout(Duration::from_secs(60), all).await.expect("the body did not end");
+    assert!(since.elapsed() > Duration::from_secs(1), "it was not slow: {:?}", since.elapsed());
     assert!(read > 32 << 20, "only {read} bytes came, head included");
 }
 
@@ -167,7 +169,7 @@ async fn connections_beyond_the_limit_wait_their_turn() {
 
 #[tokio::test]
 async fn it_ends_within_the_drain_time() {
-    let mut peer = Harness::with(Limits { drain: Duration::from_millis(300), ..Limits::default() }).await;
+    let mut peer = Harness::with(Limits { drain: Duration::from_secs(1), ..Limits::default() }).await;
     let mut idle = peer.connect().await;
     idle.write_all(REQUEST).await.unwrap();
     one_response(&mut idle).await;
@@ -181,7 +183,7 @@ async fn it_ends_within_the_drain_time() {
     timeout(PATIENCE, asked).await.expect("the request did not arrive");
     let since = Instant::now();
     peer.cancel.cancel();
-    assert!(closed(&mut idle).await < Duration::from_millis(250), "an idle connection held on");
+    assert!(closed(&mut idle).await < Duration::from_millis(900), "an idle connection held on");
     timeout(PATIENCE, &mut peer.served).await.expect("it does not end").unwrap().unwrap();
     assert!(since.elapsed() < Duration::from_secs(3));
     assert!(TcpStream::connect(peer.address).await.is_err(), "it still listens");

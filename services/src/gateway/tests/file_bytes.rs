@@ -95,6 +95,9 @@ async fn different_contents_of_one_name_are_a_choice() {
     assert_eq!(peer.get(&format!("{path}?peer=p2")).await.body, REPORT);
     peer.get(&format!("{path}?peer=p9")).await.problem(404, "file-not-found");
     peer.get(&format!("{path}?peer=p3&digest={digest}")).await.problem(404, "file-not-found");
+    for digest in ["blake3:12", "md5:ab", "x"] {
+        peer.get(&format!("{path}?digest={digest}")).await.problem(400, "bad-query");
+    }
     peer.get(&format!("{path}?holder=p2")).await.problem(400, "bad-query");
 }
 
