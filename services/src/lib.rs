@@ -5,6 +5,7 @@ pub mod args;
 pub mod catalog;
 pub mod config;
 pub mod demo;
+pub mod gateway;
 pub mod health;
 pub mod logging;
 pub mod peer;
