@@ -293,3 +293,70 @@ fn two_of_three_keepers_killed_at_once_lose_nothing() {
         assert_eq!(copies, 3, "seed {seed}: as many copies as before");
     }
 }
+
+/// Every living peer's files, and nothing else, are found from a sample of peers.
+fn assert_index_is_exact(network: &mut Network, seed: u64, shared: &[Vec<String>]) {
+    let askers = network.living();
+    for (host, names) in shared.iter().enumerate() {
+        let lives = network.node(host).is_some();
+        for name in names {
+            let asker = askers[network.draw(askers.len())];
+            let reading =
+                network.find(asker, name).unwrap_or_else(|lost| panic!("seed {seed}: {name}: {lost}"));
+            let found: Vec<&str> = reading.sources.iter().map(|s| &*s.publisher.name).collect();
+            let expected: Vec<String> = lives.then(|| format!("p{host}")).into_iter().collect();
+            assert_eq!(found, expected, "seed {seed}: {name} asked from p{asker}");
+        }
+    }
+}
+
+/// Joins, leaves, crashes, restarts, short cuts and loss, in any order; then calm.
+fn random_faults(seed: u64) {
+    let config = Config { lease: Duration::from_secs(15), ..Config::default() };
+    let mut network = Network::new(seed, config, Weather { loss: 0.01, ..Weather::default() });
+    let mut shared = Vec::new();
+    for host in 0..12 {
+        network.start(if host == 0 { &[] } else { &[0, 1] });
+        let names: Vec<String> = (0..4).map(|n| format!("{host}/{n}")).collect();
+        network.share(host, &names.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+        shared.push(names);
+    }
+    network.run(Duration::from_secs(20));
+    for _ in 0..20 {
+        let (host, lives) = (2 + network.draw(10), network.living());
+        let up = lives.contains(&host);
+        match network.draw(6) {
+            0 if up && lives.len() > 6 => network.crash(host, Crash::Process),
+            1 if up && lives.len() > 6 => network.crash(host, Crash::Host),
+            2 if up && lives.len() > 6 => network.leave(host),
+            3 | 4 if !up => {
+                network.restart(host, &[0, 1], &[]);
+                let names: Vec<&str> = shared[host].iter().map(String::as_str).collect();
+                network.share(host, &names, &[]);
+            }
+            5 => {
+                let islanders: Vec<usize> = (0..12).filter(|_| network.draw(3) == 0).collect();
+                network.cut(&[&islanders]);
+                let span = Duration::from_millis(network.draw(4000) as u64);
+                network.run(span);
+                network.heal();
+            }
+            _ => {}
+        }
+        let pause = Duration::from_millis(network.draw(4000) as u64);
+        network.run(pause);
+    }
+    let took = network.settle(2 * MINUTE);
+    network.run(Duration::from_secs(40));
+    assert_index_is_exact(&mut network, seed, &shared);
+    if seed < 5 {
+        println!("seed {seed}: exact {took:?} after the last fault");
+    }
+}
+
+#[test]
+fn after_any_mix_of_faults_ring_and_index_become_exact() {
+    for seed in 0..60 {
+        random_faults(seed);
+    }
+}
