@@ -9,6 +9,7 @@ mod address;
 mod client;
 mod error;
 mod holder;
+pub mod rest;
 pub mod views;
 mod wrong_port;
 

@@ -3,15 +3,11 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::address::{Address, CHORD_PORT};
 use crate::client::Client;
 use crate::error::ClientError;
-
-/// The most that is read of a gateway's answer.
-const ANSWER_BYTES: u64 = 1024 * 1024;
+use crate::rest;
 
 /// The most that each attempt to find the right port may take, however patient the caller is.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,27 +42,9 @@ pub async fn explain(error: ClientError, address: &Address, timeout: Duration) -
 
 /// Whether HTTP/1 is spoken there; and, if it is a gateway, the chord address that it gives.
 async fn gateway(address: &Address, within: Duration) -> Option<Option<Address>> {
-    let answer = tokio::time::timeout(within, http_get(address, "/api/v1/node")).await.ok()?.ok()?;
-    if !answer.starts_with(b"HTTP/1.") {
-        return None;
-    }
-    let body =
-        answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(&[][..], |at| &answer[at + 4..]);
-    let node: Option<Value> = serde_json::from_slice(body).ok();
+    let node = rest::get(address, "/api/v1/node", within).await.ok()?.body;
     let chord = node.as_ref().and_then(|node| node.pointer("/addresses/chord")).and_then(Value::as_str);
     Some(chord.and_then(|chord| chord.parse().ok()))
-}
-
-async fn http_get(address: &Address, path: &str) -> std::io::Result<Vec<u8>> {
-    let mut socket = TcpStream::connect(address.authority()).await?;
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nConnection: close\r\n\r\n",
-        address.authority()
-    );
-    socket.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    socket.take(ANSWER_BYTES).read_to_end(&mut answer).await?;
-    Ok(answer)
 }
 
 /// The chord address of the peer that has a service at `address`, looked for where configurations put it:
