@@ -4,8 +4,8 @@
 //! A pointer is adopted only from a peer that has just answered, and one operation is open at a time.
 //! "Dead" means given up by the failure detector; silence alone closes an operation unchanged.
 
+use crate::interface::{Event, Output, Status, Timer, Why, about, set_timer};
 use crate::message::{Neighbors, Outcome, Rejection, Request, Response};
-use crate::node::{Event, Output, Status, Timer, Why, about, set_timer};
 use crate::{Node, Peer};
 
 /// The membership operation that is open; its reply closes it.
