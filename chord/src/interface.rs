@@ -40,6 +40,8 @@ pub enum Timer {
 }
 
 /// What happens to a node, besides requests of other peers.
+// Inputs are handled one by one and never stored, so a box would only cost.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug)]
 pub enum Input {
     /// It starts: join through these friends, or through peers remembered, or found a ring.

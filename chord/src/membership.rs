@@ -49,8 +49,8 @@ impl Node {
     /// Where a peer without successors looks for one: its predecessor, else the next contact clockwise.
     fn way_back(&self) -> Option<Peer> {
         let usable = |peer: &&Peer| peer.id != self.me.id && !self.detector.is_given_up(peer);
-        let contacts = self.contacts.from(self.me.id).filter(|peer| !self.detector.is_suspect(peer.id));
-        self.predecessor.as_ref().filter(usable).or_else(|| contacts.filter(usable).next()).cloned()
+        let mut contacts = self.contacts.from(self.me.id).filter(|peer| !self.detector.is_suspect(peer.id));
+        self.predecessor.as_ref().filter(usable).or_else(|| contacts.find(usable)).cloned()
     }
 
     fn adopt_next(&mut self, peer: Peer, out: &mut Vec<Output>) {
