@@ -7,6 +7,9 @@ use super::bytes;
 use super::peers::wire_peers;
 use crate::chord_v1 as wire;
 
+/// Sources that one answer lists.
+pub const MAX_SOURCES: usize = 100;
+
 /// The whole way of a lookup, `me` first, in `elapsed_us` microseconds.
 fn route(me: Peer, route: Route, elapsed_us: u64) -> wire::Route {
     let start = Step { peer: me, took: std::time::Duration::ZERO };
@@ -42,6 +45,7 @@ pub fn found(me: Peer, name: String, found: Found, elapsed_us: u64) -> wire::Fin
             |s: &Source| (!s.alive, s.publisher.name.clone(), s.publisher.id, s.entry.file.path.clone());
         rank(a).cmp(&rank(b))
     });
+    sources.truncate(MAX_SOURCES);
     wire::FindResponse {
         name,
         key: bytes(found.key),
