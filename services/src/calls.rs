@@ -294,3 +294,138 @@ fn outcome(to: &Peer, failure: Failure) -> Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chord::{Response, VERSION};
+    use tokio::net::TcpListener;
+    use tokio_util::sync::CancellationToken;
+    use tonic::service::Routes;
+    use tonic_health::server::HealthReporter;
+
+    use super::*;
+    use crate::driver::testing::{TestPeer, quick, until_ring};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    async fn ping(calls: &Calls, to: &Peer, spoil: impl Fn(&mut Envelope)) -> Outcome {
+        let sender = Peer { incarnation: 1, ..Peer::stranger("127.0.0.1:1") };
+        let (version, ring) = (VERSION, "chordial".into());
+        let mut envelope =
+            Envelope { version, ring, sender, addressee: Some(to.id), incarnation: to.incarnation };
+        spoil(&mut envelope);
+        calls.call(to, envelope, Request::Ping, SECOND * 5).await.1
+    }
+
+    #[tokio::test]
+    async fn a_peer_answers_or_says_why_not() {
+        let peer = TestPeer::start("p1", &[], quick(), None).await;
+        until_ring(&[&peer]).await;
+        let (calls, to) = (Calls::new(), peer.me());
+        assert_eq!(ping(&calls, &to, |_| {}).await, Outcome::Answer(Response::Done));
+        let other_ring = ping(&calls, &to, |envelope| envelope.ring = "other".into()).await;
+        assert_eq!(other_ring, Outcome::Refused(Refusal::WrongRing("chordial".into())));
+        let other_version = ping(&calls, &to, |envelope| envelope.version = 99).await;
+        assert_eq!(other_version, Outcome::Refused(Refusal::WrongVersion(VERSION)));
+        assert_eq!(ping(&calls, &to, |envelope| envelope.incarnation = 9).await, Outcome::NotMember);
+        let malformed = ping(&calls, &to, |envelope| envelope.sender.incarnation = 0).await;
+        assert_eq!(malformed, Outcome::Silent);
+    }
+
+    #[tokio::test]
+    async fn a_stranger_says_who_it_is() {
+        let peer = TestPeer::start("p1", &[], quick(), None).await;
+        until_ring(&[&peer]).await;
+        let stranger = Peer::stranger(&peer.me().address);
+        let sender = Peer { incarnation: 1, ..Peer::stranger("127.0.0.1:1") };
+        let (version, ring) = (VERSION, "chordial".into());
+        let envelope = Envelope { version, ring, sender, addressee: None, incarnation: 0 };
+        let (from, outcome) = Calls::new().call(&stranger, envelope, Request::Join, SECOND * 5).await;
+        assert_eq!(from, peer.me());
+        assert!(matches!(outcome, Outcome::Answer(Response::Neighbors(_))), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = Peer::stranger(&listener.local_addr().unwrap().to_string());
+        drop(listener);
+        let refused = Outcome::Refused(Refusal::Connection);
+        let calls = Calls::new();
+        for _ in 0..3 {
+            assert_eq!(ping(&calls, &to, |_| {}).await, refused);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_killed_peer_is_refused_at_once_and_its_successor_at_the_address_is_reached() {
+        let mut peer = TestPeer::start("p1", &[], quick(), None).await;
+        until_ring(&[&peer]).await;
+        let (calls, to) = (Calls::new(), peer.me());
+        assert_eq!(ping(&calls, &to, |_| {}).await, Outcome::Answer(Response::Done));
+        let deadline = Instant::now() + SECOND * 10;
+        peer.kill();
+        // The runtime lets go of the listener a moment later; meanwhile a call may be answered, or dropped.
+        let mut outcome = ping(&calls, &to, |_| {}).await;
+        while outcome == Outcome::Answer(Response::Done) && Instant::now() < deadline {
+            outcome = ping(&calls, &to, |_| {}).await;
+        }
+        assert_eq!(outcome, Outcome::Refused(Refusal::Connection));
+
+        let listener = TcpListener::bind(&*to.address).await.unwrap();
+        let cancel = CancellationToken::new();
+        let server = tokio::spawn(crate::grpc::serve(
+            listener,
+            Routes::default(),
+            HealthReporter::new(),
+            cancel.clone(),
+        ));
+        let other = calls.node(&to.address, SECOND * 5).await.unwrap_err();
+        assert!(!other.contains("nobody listens"), "{other}");
+        let moved_in = ping(&calls, &to, |_| {}).await;
+        assert_eq!(moved_in, Outcome::Refused(Refusal::Connection), "another program lives there now");
+        cancel.cancel();
+        server.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn silence_ends_at_the_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = Peer::stranger(&listener.local_addr().unwrap().to_string());
+        let sender = Peer { incarnation: 1, ..Peer::stranger("127.0.0.1:1") };
+        let envelope =
+            Envelope { version: VERSION, ring: "r".into(), sender, addressee: None, incarnation: 0 };
+        let start = Instant::now();
+        let within = Duration::from_millis(200);
+        let (from, outcome) = Calls::new().call(&to, envelope, Request::Ping, within).await;
+        assert_eq!((from, outcome), (to, Outcome::Silent));
+        assert!(start.elapsed() >= within && start.elapsed() < SECOND * 3);
+    }
+
+    #[test]
+    fn what_a_server_says_has_a_meaning() {
+        let to = Peer::stranger("127.0.0.1:1");
+        let told = |status| outcome(&to, failure(status));
+        assert_eq!(told(Status::aborted("")), Outcome::Busy);
+        assert_eq!(told(Status::resource_exhausted("")), Outcome::Busy);
+        assert_eq!(told(Status::failed_precondition("")), Outcome::NotMember);
+        assert_eq!(told(Status::unimplemented("")), Outcome::Refused(Refusal::Connection));
+        assert_eq!(told(Status::internal("")), Outcome::Silent);
+        assert_eq!(told(Status::unavailable("")), Outcome::Silent);
+    }
+
+    #[tokio::test]
+    async fn the_pool_is_bounded_and_lets_go_of_the_one_used_longest_ago() {
+        let calls = Calls::new();
+        let address = |number: usize| format!("127.0.0.1:{}", 1000 + number);
+        for number in 0..POOL * 2 {
+            calls.channel(&address(number), Lane::Control).unwrap();
+        }
+        calls.channel(&address(0), Lane::Control).unwrap();
+        calls.channel(&address(POOL * 2), Lane::Control).unwrap();
+        let pool = calls.pool.lock().unwrap();
+        let has = |number| pool.links.contains_key(&(address(number).into(), Lane::Control));
+        assert_eq!(pool.links.len(), POOL * 2);
+        assert!(has(0) && !has(1) && has(POOL * 2));
+    }
+}

@@ -10,6 +10,9 @@ mod node;
 mod ring;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use chord::{LostReason, Rejection, Status as Standing};

@@ -10,7 +10,7 @@ mod handle;
 mod tell;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod testing;
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
