@@ -1,1 +1,20 @@
-//! The client library of a peer.
+//! The client library of a peer (the assignment's PClient): ask a peer's chord port ([`Client`]), fetch
+//! from a holder's transfer port ([`Holder`]), and show what came back in the shapes of the REST interface
+//! ([`views`]). `chord-cli` is its face for people; the gateway uses it to fetch from a holder.
+//!
+//! Nothing here waits without a deadline: a time-out bounds connecting and each silence, never a whole
+//! download.
+
+mod address;
+mod client;
+mod error;
+mod holder;
+pub mod rest;
+pub mod views;
+mod wrong_port;
+
+pub use address::{Address, CHORD_PORT};
+pub use client::Client;
+pub use error::ClientError;
+pub use holder::{ByteStream, Holder};
+pub use wrong_port::explain;

@@ -1,2 +1,90 @@
-//! chord-cli.
-fn main() {}
+//! chord-cli: questions to a peer, and downloads from holders, for people and scripts.
+
+mod args;
+mod choice;
+mod commands;
+mod output;
+mod part;
+mod progress;
+
+use std::process::ExitCode;
+
+use chord_client::{Client, ClientError, explain};
+use clap::Parser as _;
+
+use crate::args::{Args, Command, EchoCommand, RingCommand};
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::complain(&format!("chord-cli cannot start: {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    let code = match runtime.block_on(run(&args)) {
+        Ok(code) => code,
+        Err(error) => {
+            output::complain(&advice(&error, &args.peer.to_string()));
+            error.exit_code()
+        }
+    };
+    // What is still open (a look-up of a host name, say) is not waited for.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+async fn run(args: &Args) -> Result<u8, ClientError> {
+    let client = Client::connect(&args.peer, args.timeout).await?;
+    match perform(args, &client).await {
+        // Errors that name another address are a holder's.
+        Err(error) if names(&error, client.address()) => Err(explain(error, &args.peer, args.timeout).await),
+        outcome => outcome,
+    }
+}
+
+async fn perform(args: &Args, client: &Client) -> Result<u8, ClientError> {
+    let output = Output::new(args.output);
+    match &args.command {
+        Command::Ring { command: None } => commands::ring::run(client, &output).await,
+        Command::Ring { command: Some(RingCommand::Check) } => {
+            commands::ring_check::run(client, &output).await
+        }
+        Command::Node => commands::node::run(client, &output).await,
+        Command::Lookup(lookup) => commands::lookup::run(client, &output, lookup).await,
+        Command::Find { name } => commands::find::run(client, &output, name).await,
+        Command::Ls(ls) => commands::ls::run(client, &output, ls).await,
+        Command::Get(get) => commands::get::run(client, &output, get, args.timeout).await,
+        Command::Echo { command: EchoCommand::Download { name } } => {
+            commands::echo::download(client, &output, name, args.timeout).await
+        }
+        Command::Echo { command: EchoCommand::Upload { file } } => {
+            commands::echo::upload(client, &output, file, args.timeout).await
+        }
+    }
+}
+
+fn names(error: &ClientError, peer: &str) -> bool {
+    match error {
+        ClientError::Unreachable { address, .. }
+        | ClientError::WrongService { address, .. }
+        | ClientError::TimedOut { address, .. } => address == peer,
+        _ => false,
+    }
+}
+
+/// The error, and what to do about it.
+fn advice(error: &ClientError, peer: &str) -> String {
+    match error {
+        ClientError::Unreachable { address, reason } if address == peer => format!(
+            "no peer answers at {address} ({reason}). Is chord-peer running there? Name another with --peer."
+        ),
+        ClientError::Unreachable { .. } => format!(
+            "{error}: the transfer port of the peer that holds the file, which must be reachable from here."
+        ),
+        ClientError::TimedOut { .. } => format!("{error}. Allow more with --timeout."),
+        _ => error.to_string(),
+    }
+}

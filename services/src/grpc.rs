@@ -1,33 +1,69 @@
 //! Serving gRPC: health, reflection, limits, and an end with a deadline.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
+use tower::Service;
 
 /// Requests of one connection that are served at the same time.
 const STREAMS: u32 = 128;
 /// How long requests under way may take once the server is to stop.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Serves `routes`, health checking and reflection on `listener` until `cancel` is cancelled; then takes no
-/// more connections, lets requests under way end, and returns after two seconds at the latest. The health of
-/// the empty service name, which means the process, is set here; that of others is the caller's.
+/// What one port serves, health checking included.
+#[derive(Clone, Debug, Default)]
+pub struct Services {
+    routes: Routes,
+    health: HealthReporter,
+}
+
+impl Services {
+    /// Nothing but health checking.
+    pub fn new() -> Services {
+        Services::default()
+    }
+
+    /// Adds a generated service.
+    // Nobody takes a port's services for numbers.
+    #[allow(clippy::should_implement_trait)]
+    pub fn add<S>(mut self, service: S) -> Services
+    where
+        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+        S: NamedService + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.routes = self.routes.add_service(service);
+        self
+    }
+
+    /// Where services tell whether they are healthy, by name. The empty name, which means the process, is
+    /// healthy while the port is served.
+    pub fn health(&self) -> HealthReporter {
+        self.health.clone()
+    }
+}
+
+/// Serves on `listener`, with reflection, until `cancel` is cancelled; then takes no more connections, lets
+/// requests under way end, and returns after two seconds at the latest.
 ///
 /// # Errors
 /// The listener failed.
 pub async fn serve(
     listener: TcpListener,
-    routes: Routes,
-    health: HealthReporter,
+    services: Services,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
+    let Services { routes, health } = services;
     health.set_service_status("", ServingStatus::Serving).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -55,5 +91,53 @@ pub async fn serve(
     tokio::select! {
         result = server => Ok(result?),
         () = late => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpStream;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_reflection::pb::v1::ServerReflectionRequest;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+    use super::*;
+    use crate::calls::lazy_channel;
+
+    #[tokio::test]
+    async fn it_tells_its_services_and_stops_whoever_hangs_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cancel = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, Services::new(), cancel.clone()));
+        let channel = lazy_channel(&format!("http://{address}")).unwrap();
+        let mut health = HealthClient::new(channel.clone());
+        assert_eq!(health.check(HealthCheckRequest::default()).await.unwrap().into_inner().status, 1);
+
+        let ask = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(MessageRequest::ListServices(String::new())),
+        };
+        let mut reflection = ServerReflectionClient::new(channel);
+        let answers = reflection.server_reflection_info(tokio_stream::once(ask)).await.unwrap();
+        let answer = answers.into_inner().message().await.unwrap().unwrap();
+        let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+            panic!("no list of services: {answer:?}")
+        };
+        assert!(list.service.iter().any(|service| service.name == "chord.v1.ChordService"), "{list:?}");
+
+        let _silent = TcpStream::connect(address).await.unwrap();
+        let mut half = TcpStream::connect(address).await.unwrap();
+        half.write_all(b"PRI * HTTP/2.0").await.unwrap();
+        let start = Instant::now();
+        cancel.cancel();
+        tokio::time::timeout(DRAIN * 3, server).await.expect("it stops").unwrap().unwrap();
+        assert!(start.elapsed() < DRAIN * 2);
     }
 }

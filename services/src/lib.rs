@@ -1,14 +1,18 @@
-//! The daemon.
+//! The daemon: the four microservices of one peer, and what assembles them.
 
 pub mod advertise;
 pub mod args;
 pub mod calls;
+pub mod catalog;
 pub mod chord;
 pub mod config;
 pub mod demo;
 pub mod driver;
+pub mod gateway;
 pub mod grpc;
 pub mod health;
 pub mod logging;
 pub mod peer;
+pub mod shared_dir;
 pub mod state;
+pub mod transfer;

@@ -1,8 +1,341 @@
-//! One peer: its services, started and stopped in order.
+//! One peer: flags and configuration become running services; the only spawns; ordered shutdown.
 
-use crate::config::{PeerConfig, Service};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, SystemTime};
 
-/// Runs `services` of the peer until Ctrl-C or SIGTERM.
+use anyhow::{Context, bail};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::calls::Calls;
+use crate::catalog::{Catalog, CatalogOptions};
+use crate::config::{HostPort, PeerConfig, Service};
+use crate::driver::{self, Handle};
+use crate::state::{ServiceLock, StateFolder};
+use crate::{advertise, chord as chord_service, gateway, grpc, transfer};
+
+/// A graceful leave may take so long; then the services close, whatever is still open.
+const LEAVE: Duration = Duration::from_secs(5);
+/// The services may take so long to close.
+const CLOSE: Duration = Duration::from_secs(3);
+/// Between two notes of which peers were met.
+const REMEMBER: Duration = Duration::from_secs(10);
+/// A download whose reader takes nothing for so long is ended.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Runs `services` of a peer until Ctrl-C or SIGTERM; then leaves the ring.
+///
+/// # Errors
+/// What could not be started, or which service ended by itself.
 pub async fn run(config: PeerConfig, services: Vec<Service>) -> anyhow::Result<()> {
-    anyhow::bail!("peer {}: {} services: not wired yet", config.name, services.len())
+    let mut peer = Peer::start(config, &services).await?;
+    let failure = tokio::select! {
+        () = stop_signal() => None,
+        failure = peer.failure() => Some(failure),
+    };
+    tracing::info!("stopping");
+    peer.stop().await;
+    failure.map_or(Ok(()), Err)
+}
+
+/// Resolves on Ctrl-C and, where there is such a thing, SIGTERM.
+pub async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} }
+            }
+            Err(_) => drop(tokio::signal::ctrl_c().await),
+        }
+    }
+    #[cfg(not(unix))]
+    drop(tokio::signal::ctrl_c().await);
+}
+
+/// A running peer, or those of its services that run here.
+pub struct Peer {
+    config: PeerConfig,
+    addresses: Addresses,
+    handle: Option<Handle>,
+    cancel: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+    /// Locked as long as the services run.
+    _locks: Vec<ServiceLock>,
+}
+
+/// Where each service of a peer is: as this process dials it, and as others do.
+struct Addresses {
+    local: [HostPort; 4],
+    advertised: [HostPort; 4],
+}
+
+impl Addresses {
+    fn local(&self, service: Service) -> &HostPort {
+        &self.local[service as usize]
+    }
+
+    fn advertised(&self, service: Service) -> &HostPort {
+        &self.advertised[service as usize]
+    }
+
+    /// A connection that is made when it is first used.
+    fn endpoint(&self, service: Service) -> anyhow::Result<Endpoint> {
+        let url = self.local(service).url();
+        let endpoint =
+            Endpoint::from_shared(url.clone()).with_context(|| format!("{url} of service {service}"))?;
+        Ok(endpoint.connect_timeout(Duration::from_secs(2)).tcp_nodelay(true))
+    }
+
+    fn channel(&self, service: Service) -> anyhow::Result<Channel> {
+        Ok(self.endpoint(service)?.connect_lazy())
+    }
+}
+
+impl Peer {
+    /// Starts `services` of a peer. When this returns they listen; the ring is joined in the background.
+    ///
+    /// # Errors
+    /// What could not be had: a port, a folder, an address to advertise.
+    pub async fn start(config: PeerConfig, services: &[Service]) -> anyhow::Result<Peer> {
+        let state = StateFolder::open(&config.state)?;
+        let mut locks = services.iter().map(|service| state.lock(*service)).collect::<Result<Vec<_>, _>>()?;
+        let mut listeners: Vec<(Service, TcpListener)> = Vec::new();
+        for (service, lock) in services.iter().zip(&mut locks) {
+            let listener = bind(&config, *service).await?;
+            lock.announce(listener.local_addr()?)?;
+            listeners.push((*service, listener));
+        }
+        let addresses = addresses(&config, &listeners).await?;
+        let mut peer = Peer {
+            addresses,
+            config,
+            handle: None,
+            cancel: CancellationToken::new(),
+            tasks: JoinSet::new(),
+            _locks: locks,
+        };
+        for (service, listener) in listeners {
+            tracing::info!(
+                "{service} listens on {}, advertised as {}",
+                listener.local_addr()?,
+                peer.addresses.advertised(service)
+            );
+            match service {
+                Service::Chord => peer.start_chord(listener, &state)?,
+                Service::Catalog => peer.start_catalog(listener)?,
+                Service::Transfer => peer.start_transfer(listener)?,
+                Service::Gateway => peer.start_gateway(listener)?,
+            }
+        }
+        Ok(peer)
+    }
+
+    fn start_chord(&mut self, listener: TcpListener, state: &StateFolder) -> anyhow::Result<()> {
+        let own = self.addresses.advertised(Service::Chord).to_string();
+        let me = chord::Peer {
+            incarnation: state.next_incarnation(SystemTime::now())?,
+            name: self.config.name.as_str().into(),
+            ..chord::Peer::stranger(&own)
+        };
+        let url = |service| self.addresses.advertised(service).url();
+        let gateway = self.config.gateway.public_url.clone().unwrap_or_else(|| url(Service::Gateway));
+        let services = chord::Services {
+            catalog: url(Service::Catalog).into(),
+            transfer: url(Service::Transfer).into(),
+            gateway: gateway.into(),
+        };
+        tracing::info!("{} is {} on ring {}", self.config.name, me.id, self.config.ring);
+        let node = chord::Node::new(me, services, core_config(&self.config));
+        let friends: Vec<HostPort> = self.config.friends().cloned().collect();
+        let handle = driver::spawn(node, Calls::default(), friends, state.peers(), self.cancel.clone());
+        let options = chord_service::Options {
+            catalog: self.addresses.channel(Service::Catalog)?,
+            lookup_timeout: self.config.chord.lookup_timeout,
+        };
+        let services = chord_service::services(handle.clone(), options, self.cancel.clone());
+        self.tasks.spawn(grpc::serve(listener, services, self.cancel.clone()));
+        self.tasks.spawn(remember(handle.clone(), state.clone(), self.cancel.clone()));
+        self.handle = Some(handle);
+        Ok(())
+    }
+
+    fn start_catalog(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+        let options = CatalogOptions {
+            directory: self.config.directory.clone(),
+            peer_name: self.config.name.clone(),
+            rescan: self.config.catalog.rescan,
+            hashers: self.config.catalog.hashers,
+        };
+        let catalog = Catalog::start(options, self.cancel.clone())?;
+        let services = grpc::Services::new().add(catalog.service());
+        self.tasks.spawn(grpc::serve(listener, services, self.cancel.clone()));
+        Ok(())
+    }
+
+    fn start_transfer(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+        let (dummy, transfer) = transfer::services(transfer::Options {
+            directory: self.config.directory.clone(),
+            peer_name: self.config.name.clone(),
+            catalog: self.addresses.channel(Service::Catalog)?,
+            chunk: self.config.transfer.chunk,
+            max_downloads: self.config.transfer.max_downloads,
+            stall: STALL,
+        })?;
+        let services = grpc::Services::new().add(dummy).add(transfer);
+        self.tasks.spawn(grpc::serve(listener, services, self.cancel.clone()));
+        Ok(())
+    }
+
+    fn start_gateway(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+        let limits = gateway::Limits {
+            max_connections: self.config.gateway.max_connections,
+            header_timeout: self.config.gateway.header_timeout,
+            request_timeout: self.config.gateway.request_timeout,
+            max_body: self.config.gateway.max_body as u64,
+            ..gateway::Limits::default()
+        };
+        let options = gateway::Options {
+            chord: self.addresses.channel(Service::Chord)?,
+            transfer: gateway::file_channel(self.addresses.endpoint(Service::Transfer)?),
+            peer_name: self.config.name.clone(),
+            limits,
+            metrics: gateway::Metrics::new(),
+        };
+        self.tasks.spawn(gateway::serve(listener, options, self.cancel.clone()));
+        Ok(())
+    }
+
+    /// Resolves when a service has ended by itself, which none should.
+    async fn failure(&mut self) -> anyhow::Error {
+        match self.tasks.join_next().await {
+            Some(Ok(Err(error))) => error,
+            Some(Err(panic)) => anyhow::anyhow!("a service has crashed: {panic}"),
+            Some(Ok(Ok(()))) | None => anyhow::anyhow!("a service has ended by itself"),
+        }
+    }
+
+    /// Leaves the ring, entries handed over; then closes the services.
+    pub async fn stop(mut self) {
+        if let Some(handle) = &self.handle {
+            handle.leave(LEAVE).await;
+        }
+        self.cancel.cancel();
+        let close = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(CLOSE, close).await.is_err() {
+            tracing::warn!("some connections were still open after {CLOSE:?} and have been cut");
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &PeerConfig {
+        &self.config
+    }
+
+    /// Its chord service, as others dial it.
+    pub fn chord_url(&self) -> String {
+        self.addresses.advertised(Service::Chord).url()
+    }
+
+    /// Its transfer service, as others dial it.
+    pub fn transfer_url(&self) -> String {
+        self.addresses.advertised(Service::Transfer).url()
+    }
+
+    /// Its gateway, as others dial it.
+    pub fn gateway_url(&self) -> String {
+        self.addresses.advertised(Service::Gateway).url()
+    }
+}
+
+async fn bind(config: &PeerConfig, service: Service) -> anyhow::Result<TcpListener> {
+    let wanted = SocketAddr::new(config.ip, config.port(service));
+    match TcpListener::bind(wanted).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => bail!(
+            "{wanted} is in use: stop the program that listens there, or set another `ports.{service}` (0 lets the \
+             system choose)"
+        ),
+        Err(error) => {
+            bail!("service {service} can't listen on {wanted}: {error}; check `ip` and `ports.{service}`")
+        }
+    }
+}
+
+async fn addresses(config: &PeerConfig, listeners: &[(Service, TcpListener)]) -> anyhow::Result<Addresses> {
+    let host = advertise::resolve(config).await?;
+    if advertise::is_public(&host) {
+        tracing::warn!(
+            "{host} is a public address: peers and callers are not authenticated yet, so anybody who reaches it \
+             can take part"
+        );
+    }
+    let port = |service: Service| {
+        let here = listeners.iter().find(|(other, _)| *other == service);
+        here.and_then(|(_, listener)| listener.local_addr().ok()).map_or(config.port(service), |a| a.port())
+    };
+    let is_here = |service: Service| listeners.iter().any(|(other, _)| *other == service);
+    let set = |service: Service| config.service(service).cloned();
+    let local = |service: Service| {
+        let on_this_machine = HostPort { host: dialled(config.ip).to_string(), port: port(service) };
+        if is_here(service) { on_this_machine } else { set(service).unwrap_or(on_this_machine) }
+    };
+    let advertised = |service: Service| {
+        set(service).unwrap_or_else(|| HostPort { host: host.clone(), port: port(service) })
+    };
+    Ok(Addresses { local: Service::ALL.map(local), advertised: Service::ALL.map(advertised) })
+}
+
+/// How this machine reaches a service that listens on `ip`.
+fn dialled(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
+
+fn core_config(config: &PeerConfig) -> chord::Config {
+    chord::Config {
+        ring: config.ring.as_str().into(),
+        successors: config.chord.successors,
+        replicas: config.chord.replicas,
+        stabilize: config.chord.stabilize,
+        stabilize_quiet: config.chord.stabilize_quiet,
+        fix_fingers: config.chord.fix_fingers,
+        call_timeout: config.chord.call_timeout,
+        give_up: config.chord.give_up,
+        contacts: config.chord.contacts,
+        lease: config.index.lease,
+        ..chord::Config::default()
+    }
+}
+
+/// Notes which peers were met, so that a later start finds the ring without its friends.
+async fn remember(handle: Handle, state: StateFolder, cancel: CancellationToken) -> anyhow::Result<()> {
+    let mut noted = Vec::new();
+    loop {
+        let stopping = tokio::time::timeout(REMEMBER, cancel.cancelled()).await.is_ok();
+        if let Some(snapshot) = handle.snapshot().await {
+            let met: Vec<HostPort> =
+                snapshot.contacts.iter().filter_map(|peer| peer.address.parse().ok()).collect();
+            if !met.is_empty() && met != noted {
+                match state.remember(&met) {
+                    Ok(()) => noted = met,
+                    Err(error) => tracing::warn!("the peers met can't be noted: {error}"),
+                }
+            }
+        }
+        if stopping {
+            return Ok(());
+        }
+    }
 }

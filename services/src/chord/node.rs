@@ -13,7 +13,6 @@ use crate::driver::{Handle, Snapshot};
 pub(super) struct NodeApi {
     pub(super) handle: Handle,
     pub(super) catalog: Channel,
-    pub(super) version: String,
 }
 
 type Answered<T> = Result<Response<T>, Status>;
@@ -44,17 +43,17 @@ impl NodeService for NodeApi {
 impl NodeApi {
     async fn own(&self) -> Result<NodeInfo, Status> {
         let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
-        Ok(info(snapshot, &self.version))
+        Ok(info(snapshot))
     }
 
     async fn walk(&self) -> Result<walk::Walk, Status> {
         let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
-        Ok(walk::around(&self.handle, snapshot, &self.version).await)
+        Ok(walk::around(&self.handle, snapshot).await)
     }
 }
 
 /// A snapshot in the wire's words.
-pub(super) fn info(node: Snapshot, version: &str) -> NodeInfo {
+pub(super) fn info(node: Snapshot) -> NodeInfo {
     let state = match node.status {
         Standing::Joining => NodeState::Joining,
         Standing::Member => NodeState::Member,
@@ -75,7 +74,7 @@ pub(super) fn info(node: Snapshot, version: &str) -> NodeInfo {
         owned: node.owned,
         replicas: node.replicas,
         shared_files: node.shared_files,
-        version: version.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_string(),
         unpublished: node.unpublished,
         trouble: node.trouble,
     }

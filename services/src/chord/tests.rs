@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chord::{Event, Id};
-use chordial_proto::catalog_v1::catalog_service_server::{CatalogService, CatalogServiceServer};
-use chordial_proto::catalog_v1::*;
+use chordial_proto::catalog_v1::catalog_service_server::CatalogServiceServer;
 use chordial_proto::chord_v1::chord_service_client::ChordServiceClient;
 use chordial_proto::chord_v1::find_successor_request::Target;
 use chordial_proto::chord_v1::index_service_client::IndexServiceClient;
@@ -13,17 +12,16 @@ use chordial_proto::chord_v1::{
     FindRequest, FindResponse, FindSuccessorRequest, GetRingRequest, GetRingResponse, ListFilesRequest,
     ListNamesRequest, PeerState,
 };
-use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Response, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::calls::lazy_channel;
-use crate::driver::testing::{TestPeer, file, quick, until, until_ring};
+use crate::driver::testing::{FakeCatalog, TestPeer, file, quick, until, until_ring};
 
 fn dial(peer: &TestPeer) -> Channel {
     lazy_channel(&format!("http://{}", peer.handle.me().address)).unwrap()
@@ -222,51 +220,6 @@ async fn health_tells_membership_and_a_lonely_peer_says_why_it_is_none() {
     .await;
 }
 
-/// A catalog that streams whatever the test says; an empty channel breaks the stream.
-struct FakeCatalog {
-    changes: watch::Receiver<Vec<&'static str>>,
-    breaks: tokio_util::sync::CancellationToken,
-}
-
-#[tonic::async_trait]
-impl CatalogService for FakeCatalog {
-    type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
-
-    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        if request.into_inner().cursor == "bad" {
-            return Err(Status::invalid_argument("not a cursor"));
-        }
-        let files: Vec<File> = self.changes.borrow().iter().map(|name| file(name).into()).collect();
-        Ok(Response::new(ListResponse {
-            peer: "x".into(),
-            total: files.len() as u64,
-            files,
-            next: "n".into(),
-        }))
-    }
-
-    async fn lookup(&self, _: Request<LookupRequest>) -> Result<Response<LookupResponse>, Status> {
-        Err(Status::unimplemented("not asked in this test"))
-    }
-
-    async fn stat(&self, _: Request<StatRequest>) -> Result<Response<StatResponse>, Status> {
-        Err(Status::unimplemented("not asked in this test"))
-    }
-
-    async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let (sender, receiver) = mpsc::channel(8);
-        let present = self.changes.borrow().iter().map(|name| file(name).into()).collect();
-        let all = WatchResponse { present, gone: vec![], settled: true };
-        sender.send(Ok(all)).await.map_err(|_| Status::cancelled(""))?;
-        let breaks = self.breaks.clone();
-        tokio::spawn(async move {
-            breaks.cancelled().await;
-            drop(sender);
-        });
-        Ok(Response::new(ReceiverStream::new(receiver)))
-    }
-}
-
 #[tokio::test]
 async fn what_vanished_while_the_catalog_was_away_is_withdrawn() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -294,8 +247,9 @@ async fn what_vanished_while_the_catalog_was_away_is_withdrawn() {
     let unknown = list(ask("p9", "")).await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
     assert!(unknown.message().contains("\"p9\"") && unknown.message().contains("p1, p2"), "{unknown}");
-    let own = list(ask("", "")).await.unwrap_err();
-    assert_eq!(own.code(), Code::Unavailable, "p2 has no catalog: {own}");
+    let nowhere = list(ask("p2", "")).await.unwrap_err();
+    assert_eq!(nowhere.code(), Code::Unavailable, "p2 advertises no catalog: {nowhere}");
+    assert_eq!(list(ask("", "")).await.unwrap().total, 0);
 
     files.send(vec!["b.txt", "c.txt"]).unwrap();
     breaks.cancel();

@@ -17,9 +17,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chord::{Envelope, Event, Request};
 use chord::{
-    Found, Input, Lost, Node, Outcome, Output, Peer, Rejection, Response, Status, Ticket, Timer, Why,
+    Envelope, Event, Input, Node, Outcome, Output, Peer, Rejection, Request, Response, Status, Ticket, Timer,
+    Why,
 };
 use futures::FutureExt;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -29,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 use crate::calls::Calls;
-use handle::{Asked, Command};
+use crate::config::HostPort;
+use handle::{Asked, Command, Ended};
 pub use handle::{Handle, LookUpError, ServeError, Snapshot};
 
 /// Short requests of other peers that may wait.
@@ -45,15 +46,16 @@ const CALLS: usize = LOOKUPS + 1024;
 /// Events that a slow listener may lag behind before it loses some.
 const EVENTS: usize = 1024;
 
-/// Starts the task that owns `node`, which then joins through `friends` (by address; a name with several
+/// Starts the task that owns `node`, which then joins through `friends` (a name with several
 /// addresses means all of them) or peers `remembered`, or founds. The task ends when `cancel` is cancelled.
 pub fn spawn(
     node: Node,
-    calls: Arc<Calls>,
-    friends: Vec<Peer>,
-    remembered: Vec<Peer>,
+    calls: Calls,
+    friends: Vec<HostPort>,
+    remembered: Vec<HostPort>,
     cancel: CancellationToken,
 ) -> Handle {
+    let calls = Arc::new(calls);
     let (control, control_queue) = mpsc::channel(CONTROL);
     let (bulk, bulk_queue) = mpsc::channel(BULK);
     let (commands, command_queue) = mpsc::channel(COMMANDS);
@@ -75,6 +77,9 @@ pub fn spawn(
         leaving: Vec::new(),
         left: false,
     };
+    let stranger = |address: &HostPort| Peer::stranger(&address.to_string());
+    let remembered: Vec<Peer> = remembered.iter().map(stranger).collect();
+    let friends: Vec<Peer> = friends.iter().map(stranger).collect();
     let start = async move { Input::Start { friends: friends::resolve(&me, friends).await, remembered } };
     tokio::spawn(driver.run(start, control_queue, bulk_queue, command_queue, cancel));
     handle
@@ -89,7 +94,7 @@ struct Driver {
     at_once: VecDeque<Input>,
     replies: JoinSet<Input>,
     timers: Timers,
-    lookups: HashMap<Ticket, oneshot::Sender<Result<Box<Found>, Box<Lost>>>>,
+    lookups: HashMap<Ticket, oneshot::Sender<Ended>>,
     tickets: u64,
     events: broadcast::Sender<Event>,
     status: watch::Sender<Status>,
@@ -214,7 +219,7 @@ impl Driver {
         self.replies.spawn(async move {
             let start = Instant::now();
             let call = AssertUnwindSafe(calls.call(&to, envelope, request, within)).catch_unwind().await;
-            let (from, outcome) = call.unwrap_or_else(|_| (to, Outcome::Silent));
+            let (from, outcome) = call.unwrap_or((to, Outcome::Silent));
             let took = start.elapsed();
             // After a pause of this process, old answers lie in the socket's buffer.
             let outcome = if took > within { Outcome::Silent } else { outcome };
@@ -222,7 +227,7 @@ impl Driver {
         });
     }
 
-    fn tell_waiting(&mut self, ticket: Ticket, result: Result<Box<Found>, Box<Lost>>) {
+    fn tell_waiting(&mut self, ticket: Ticket, result: Ended) {
         if let Some(waiting) = self.lookups.remove(&ticket) {
             let _ = waiting.send(result);
         }

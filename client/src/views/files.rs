@@ -1,0 +1,190 @@
+//! Files: who holds one, what the network lists, what one peer shares.
+
+use chordial_proto::{catalog_v1, chord_v1};
+use serde::{Deserialize, Serialize};
+
+use super::{RouteView, digest_text, file_url, hex, present, rfc3339};
+
+/// One file of one peer that has the name asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceView {
+    /// The holder's name.
+    pub peer: String,
+    /// The holder's identifier.
+    pub id: String,
+    /// Where its gateway gives the bytes.
+    pub url: String,
+    /// Relative to the holder's directory.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was last changed.
+    pub modified: String,
+    /// `None` until it is computed.
+    pub digest: Option<String>,
+    /// False: the holder was given up, its lease still runs.
+    pub alive: bool,
+}
+
+impl From<chord_v1::Source> for SourceView {
+    fn from(source: chord_v1::Source) -> Self {
+        let publisher = source.publisher.unwrap_or_default();
+        let gateway = source.services.unwrap_or_default().gateway;
+        let entry = source.entry.unwrap_or_default();
+        Self {
+            peer: publisher.name,
+            id: hex(&publisher.id),
+            url: file_url(&gateway, &entry.path),
+            size: entry.size,
+            modified: rfc3339(entry.modified_ms),
+            digest: digest_text(&entry.digest),
+            path: entry.path,
+            alive: source.alive,
+        }
+    }
+}
+
+fn sources(sources: Vec<chord_v1::Source>) -> Vec<SourceView> {
+    sources.into_iter().map(SourceView::from).collect()
+}
+
+/// `GET /api/v1/files/{name}`: who holds the file of exactly this name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileView {
+    /// The base name.
+    pub name: String,
+    /// Its key.
+    pub key: String,
+    /// At most 100 of its holders.
+    pub sources: Vec<SourceView>,
+    /// All of them, listed or not.
+    pub total: u64,
+    /// False: some peer that should have been asked did not answer.
+    pub complete: bool,
+    /// How the answer was found.
+    pub route: RouteView,
+}
+
+impl From<chord_v1::FindResponse> for FileView {
+    fn from(found: chord_v1::FindResponse) -> Self {
+        Self {
+            name: found.name,
+            key: hex(&found.key),
+            sources: sources(found.sources),
+            total: found.total,
+            complete: found.complete,
+            route: found.route.unwrap_or_default().into(),
+        }
+    }
+}
+
+/// One name of the network's listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedFile {
+    /// The base name.
+    pub name: String,
+    /// Its key.
+    pub key: String,
+    /// At most 100 of its holders.
+    pub sources: Vec<SourceView>,
+    /// All of them, listed or not.
+    pub total: u64,
+}
+
+/// `GET /api/v1/files`: a page of the network's listing, in ring order of the keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesPage {
+    /// The names of this page.
+    pub files: Vec<NamedFile>,
+    /// The cursor of the next page; `None` on the last one.
+    pub next: Option<String>,
+    /// False: some peer that should have been asked did not answer.
+    pub complete: bool,
+}
+
+impl From<chord_v1::ListNamesResponse> for FilesPage {
+    fn from(page: chord_v1::ListNamesResponse) -> Self {
+        let file = |named: chord_v1::NamedSources| NamedFile {
+            name: named.name,
+            key: hex(&named.key),
+            sources: sources(named.sources),
+            total: named.total,
+        };
+        Self {
+            files: page.files.into_iter().map(file).collect(),
+            next: present(page.next),
+            complete: page.complete,
+        }
+    }
+}
+
+/// One file of a peer's own listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogFile {
+    /// The base name.
+    pub name: String,
+    /// Relative to the peer's directory.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was last changed.
+    pub modified: String,
+    /// `None` until it is computed.
+    pub digest: Option<String>,
+    /// Where the peer's gateway gives the bytes.
+    pub url: String,
+}
+
+impl CatalogFile {
+    /// `gateway` is the URL of the gateway of the peer that shares the file.
+    pub fn new(file: catalog_v1::File, gateway: &str) -> Self {
+        Self {
+            url: file_url(gateway, &file.path),
+            name: file.name,
+            path: file.path,
+            size: file.size,
+            modified: rfc3339(file.modified_ms),
+            digest: digest_text(&file.digest),
+        }
+    }
+}
+
+/// `GET /api/v1/catalog`: a page of the files that one peer shares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogView {
+    /// The peer's name.
+    pub peer: String,
+    /// All its files, listed or not.
+    pub total: u64,
+    /// Those of this page, in order of their paths.
+    pub files: Vec<CatalogFile>,
+    /// The cursor of the next page; `None` on the last one.
+    pub next: Option<String>,
+}
+
+impl CatalogView {
+    /// From the peer's own catalog service; `gateway` is the URL of that peer's gateway.
+    pub fn new(page: catalog_v1::ListResponse, gateway: &str) -> Self {
+        Self {
+            peer: page.peer,
+            total: page.total,
+            files: page.files.into_iter().map(|file| CatalogFile::new(file, gateway)).collect(),
+            next: present(page.next),
+        }
+    }
+}
+
+impl From<chord_v1::ListFilesResponse> for CatalogView {
+    fn from(page: chord_v1::ListFilesResponse) -> Self {
+        let gateway = page.services.unwrap_or_default().gateway;
+        Self::new(
+            catalog_v1::ListResponse {
+                peer: page.peer.unwrap_or_default().name,
+                total: page.total,
+                files: page.files,
+                next: page.next,
+            },
+            &gateway,
+        )
+    }
+}

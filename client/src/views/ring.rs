@@ -1,0 +1,211 @@
+//! Peers: one peer's state, and the whole ring.
+
+use chordial_proto::chord_v1;
+use serde::{Deserialize, Serialize};
+
+use super::{PeerView, hex, peers, present};
+
+/// Where a peer's services are reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressesView {
+    /// Ring and index.
+    pub chord: String,
+    /// Its own listing.
+    pub catalog: String,
+    /// Downloads.
+    pub transfer: String,
+    /// REST.
+    pub gateway: String,
+}
+
+/// One row of a finger table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FingerView {
+    /// The identifier whose successor the finger is.
+    pub start: String,
+    /// That successor, as known; `None` where it is not.
+    pub peer: Option<PeerView>,
+}
+
+/// How many index entries a peer keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntriesView {
+    /// Of its own arc.
+    pub owned: u64,
+    /// Copies of others'.
+    pub replicas: u64,
+}
+
+/// `GET /api/v1/node`: one peer's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Its identifier.
+    pub id: String,
+    /// The name shown to people.
+    pub name: String,
+    /// The ring's name.
+    pub ring: String,
+    /// `joining`, `member` or `leaving`.
+    pub state: String,
+    /// Its services.
+    pub addresses: AddressesView,
+    /// `None` where it has none.
+    pub predecessor: Option<PeerView>,
+    /// In ring order.
+    pub successors: Vec<PeerView>,
+    /// In order of their starts.
+    pub fingers: Vec<FingerView>,
+    /// What it keeps of the index.
+    pub entries: EntriesView,
+    /// Files in its own directory.
+    pub shared_files: u64,
+    /// Grows with every restart.
+    pub incarnation: u64,
+    /// The program's version.
+    pub version: String,
+    /// Files not yet acknowledged by any keeper.
+    pub unpublished: u64,
+    /// Why a peer that is joining has not joined yet.
+    pub trouble: Option<String>,
+}
+
+impl From<chord_v1::NodeInfo> for NodeView {
+    fn from(node: chord_v1::NodeInfo) -> Self {
+        let state = node_state(node.state()).to_owned();
+        let peer = node.peer.unwrap_or_default();
+        let services = node.services.unwrap_or_default();
+        let incarnation = peer.incarnation;
+        let PeerView { id, name, chord } = peer.into();
+        Self {
+            id,
+            name,
+            ring: node.ring,
+            state,
+            addresses: AddressesView {
+                chord,
+                catalog: services.catalog,
+                transfer: services.transfer,
+                gateway: services.gateway,
+            },
+            predecessor: node.predecessor.map(PeerView::from),
+            successors: peers(node.successors),
+            fingers: node
+                .fingers
+                .into_iter()
+                .map(|finger| FingerView { start: hex(&finger.start), peer: finger.peer.map(PeerView::from) })
+                .collect(),
+            entries: EntriesView { owned: node.owned, replicas: node.replicas },
+            shared_files: node.shared_files,
+            incarnation,
+            version: node.version,
+            unpublished: node.unpublished,
+            trouble: present(node.trouble),
+        }
+    }
+}
+
+fn node_state(state: chord_v1::NodeState) -> &'static str {
+    match state {
+        chord_v1::NodeState::Unspecified => "unknown",
+        chord_v1::NodeState::Joining => "joining",
+        chord_v1::NodeState::Member => "member",
+        chord_v1::NodeState::Leaving => "leaving",
+    }
+}
+
+/// One peer of the ring. What only the peer itself can say is `None` where it did not answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RingPeerView {
+    /// Its identifier.
+    pub id: String,
+    /// The name shown to people.
+    pub name: String,
+    /// Its chord port, as URL.
+    pub chord: String,
+    /// Its REST port, as URL.
+    pub gateway: Option<String>,
+    /// Of the whole ring, 0 to 1.
+    pub share: f64,
+    /// Grows with every restart.
+    pub incarnation: u64,
+    /// The program's version.
+    pub version: Option<String>,
+    /// What it keeps of the index.
+    pub entries: Option<EntriesView>,
+    /// Files in its own directory.
+    pub shared_files: Option<u64>,
+    /// `member`, `suspected` (does not answer), `leaving` or `joining`.
+    pub state: String,
+}
+
+impl From<chord_v1::RingPeer> for RingPeerView {
+    fn from(ring: chord_v1::RingPeer) -> Self {
+        let state = match (ring.state(), ring.node.as_ref().map(chord_v1::NodeInfo::state)) {
+            (chord_v1::PeerState::Suspected, _) => "suspected",
+            (chord_v1::PeerState::Leaving, _) => "leaving",
+            (_, Some(chord_v1::NodeState::Joining)) => "joining",
+            (chord_v1::PeerState::Member, _) => "member",
+            (chord_v1::PeerState::Unspecified, _) => "unknown",
+        };
+        let answered = ring.node.as_ref().and_then(|node| node.peer.clone());
+        let peer = ring.peer.or(answered).unwrap_or_default();
+        let incarnation = peer.incarnation;
+        let PeerView { id, name, chord } = peer.into();
+        let (mut gateway, mut version, mut entries, mut shared_files) = (None, None, None, None);
+        if let Some(node) = ring.node {
+            gateway = node.services.and_then(|services| present(services.gateway));
+            version = present(node.version);
+            entries = Some(EntriesView { owned: node.owned, replicas: node.replicas });
+            shared_files = Some(node.shared_files);
+        }
+        Self {
+            id,
+            name,
+            chord,
+            gateway,
+            share: ring.share,
+            incarnation,
+            version,
+            entries,
+            shared_files,
+            state: state.to_owned(),
+        }
+    }
+}
+
+/// Where one peer's view is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemView {
+    /// Its name.
+    pub peer: String,
+    /// What is wrong.
+    pub what: String,
+    /// What will mend it.
+    pub remedy: String,
+}
+
+/// `GET /api/v1/ring`: all peers in ring order, and whether their views agree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RingView {
+    /// In ring order.
+    pub peers: Vec<RingPeerView>,
+    /// Whether there is no problem.
+    pub agreed: bool,
+    /// Every disagreement found.
+    pub problems: Vec<ProblemView>,
+}
+
+impl From<chord_v1::GetRingResponse> for RingView {
+    fn from(ring: chord_v1::GetRingResponse) -> Self {
+        let problem = |problem: chord_v1::Problem| ProblemView {
+            peer: problem.peer.unwrap_or_default().name,
+            what: problem.what,
+            remedy: problem.remedy,
+        };
+        Self {
+            peers: ring.peers.into_iter().map(RingPeerView::from).collect(),
+            agreed: ring.agreed,
+            problems: ring.problems.into_iter().map(problem).collect(),
+        }
+    }
+}

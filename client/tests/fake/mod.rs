@@ -1,0 +1,384 @@
+//! A peer that says what it is told to: the services that chord-cli speaks to, over fixed data.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use chordial_proto::catalog_v1::File;
+use chordial_proto::chord_v1::chord_service_server::{ChordService, ChordServiceServer};
+use chordial_proto::chord_v1::find_successor_request::Target;
+use chordial_proto::chord_v1::index_service_server::{IndexService, IndexServiceServer};
+use chordial_proto::chord_v1::node_service_server::{NodeService, NodeServiceServer};
+use chordial_proto::chord_v1::*;
+use chordial_proto::transfer_v1::dummy_service_server::{DummyService, DummyServiceServer};
+use chordial_proto::transfer_v1::transfer_service_download_response::Part;
+use chordial_proto::transfer_v1::transfer_service_server::{TransferService, TransferServiceServer};
+use chordial_proto::transfer_v1::{
+    DummyServiceDownloadRequest, DummyServiceDownloadResponse, DummyServiceUploadRequest,
+    DummyServiceUploadResponse, FileHeader, StatRequest, StatResponse, TransferServiceDownloadRequest,
+    TransferServiceDownloadResponse,
+};
+use futures::{Stream, StreamExt as _, stream};
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// A file as the index knows it, and as its holder sends it.
+#[derive(Clone)]
+pub struct Shared {
+    pub name: &'static str,
+    pub peer: &'static str,
+    pub path: &'static str,
+    /// What the index says of it.
+    pub size: u64,
+    pub digest: Vec<u8>,
+    pub alive: bool,
+    /// What the holder sends.
+    pub content: Vec<u8>,
+    /// The transfer port published; empty: the fake's own.
+    pub transfer: String,
+    /// The holder breaks off after so many bytes.
+    pub breaks_after: Option<usize>,
+}
+
+impl Shared {
+    /// A file of p1 with the right digest in the index.
+    pub fn new(name: &'static str, content: &[u8]) -> Self {
+        Self {
+            name,
+            peer: "p1",
+            path: name,
+            size: content.len() as u64,
+            digest: blake3::hash(content).as_bytes().to_vec(),
+            alive: true,
+            content: content.to_vec(),
+            transfer: String::new(),
+            breaks_after: None,
+        }
+    }
+}
+
+/// The peer. Its clones are one.
+#[derive(Clone)]
+pub struct Fake {
+    pub files: Arc<Vec<Shared>>,
+    /// Answers of GetRing, the last one for ever.
+    pub rings: Arc<Vec<GetRingResponse>>,
+    pub complete: bool,
+    /// Offsets at which downloads began.
+    pub offsets: Arc<Mutex<Vec<u64>>>,
+    looks: Arc<AtomicUsize>,
+    chord: SocketAddr,
+    transfer: SocketAddr,
+}
+
+pub fn peer(name: &str, number: u8, address: &str) -> Peer {
+    Peer { id: vec![number; 20], address: address.to_owned(), incarnation: 1, name: name.to_owned() }
+}
+
+impl Fake {
+    /// Starts it on two ports of loopback, two apart as the defaults are; it ends with the test's runtime.
+    pub async fn start(files: Vec<Shared>, rings: Vec<GetRingResponse>, complete: bool) -> Self {
+        let (chord, transfer) = two_ports().await;
+        let fake = Self {
+            files: Arc::new(files),
+            rings: Arc::new(rings),
+            complete,
+            offsets: Arc::default(),
+            looks: Arc::default(),
+            chord: chord.local_addr().expect("bound"),
+            transfer: transfer.local_addr().expect("bound"),
+        };
+        let ring = Server::builder()
+            .add_service(ChordServiceServer::new(fake.clone()))
+            .add_service(IndexServiceServer::new(fake.clone()))
+            .add_service(NodeServiceServer::new(fake.clone()));
+        tokio::spawn(ring.serve_with_incoming(TcpIncoming::from(chord)));
+        let bytes = Server::builder()
+            .add_service(DummyServiceServer::new(fake.clone()))
+            .add_service(TransferServiceServer::new(fake.clone()));
+        tokio::spawn(bytes.serve_with_incoming(TcpIncoming::from(transfer)));
+        fake
+    }
+
+    pub fn chord_url(&self) -> String {
+        format!("http://{}", self.chord)
+    }
+
+    pub fn transfer_url(&self) -> String {
+        format!("http://{}", self.transfer)
+    }
+
+    fn me(&self) -> Peer {
+        peer("p1", 1, &self.chord.to_string())
+    }
+
+    fn services(&self) -> Services {
+        Services {
+            catalog: "http://127.0.0.1:1".to_owned(),
+            transfer: self.transfer_url(),
+            gateway: "http://127.0.0.1:8000".to_owned(),
+        }
+    }
+
+    fn source(&self, file: &Shared) -> Source {
+        let mut services = self.services();
+        if !file.transfer.is_empty() {
+            services.transfer.clone_from(&file.transfer);
+        }
+        Source {
+            publisher: Some(peer(file.peer, 1, "127.0.0.1:7300")),
+            services: Some(services),
+            entry: Some(Entry {
+                kind: EntryKind::Name.into(),
+                key: vec![9; 20],
+                name: file.name.to_owned(),
+                path: file.path.to_owned(),
+                size: file.size,
+                modified_ms: 0,
+                digest: file.digest.clone(),
+            }),
+            alive: file.alive,
+        }
+    }
+
+    fn route(&self) -> Route {
+        let hop = |elapsed_us| Hop { peer: Some(self.me()), elapsed_us };
+        Route { hops: 1, path: vec![hop(0), hop(310)], elapsed_us: 400, failed: Vec::new() }
+    }
+
+    fn held(&self, path: &str) -> Result<&Shared, Status> {
+        self.files.iter().find(|file| file.path == path).ok_or_else(|| Status::not_found("no such file"))
+    }
+}
+
+async fn two_ports() -> (TcpListener, TcpListener) {
+    for _ in 0..1000 {
+        let first = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = first.local_addr().expect("bound").port();
+        if let Ok(second) = TcpListener::bind(("127.0.0.1", port.saturating_add(2))).await {
+            return (first, second);
+        }
+    }
+    panic!("no two free ports");
+}
+
+fn header(file: &Shared, offset: u64) -> FileHeader {
+    FileHeader {
+        name: file.name.to_owned(),
+        path: file.path.to_owned(),
+        size: file.content.len() as u64,
+        modified_ms: 0,
+        digest: Vec::new().into(),
+        offset,
+        length: file.content.len() as u64 - offset,
+    }
+}
+
+/// The part of `all` behind `cursor`, one at a time, and the next cursor.
+fn page<T: Clone>(all: &[T], cursor: &str) -> Result<(Vec<T>, String), Status> {
+    let at: usize = match cursor {
+        "" => 0,
+        cursor => cursor.parse().map_err(|_| Status::invalid_argument("not a cursor"))?,
+    };
+    let next = if at + 1 < all.len() { (at + 1).to_string() } else { String::new() };
+    Ok((all.iter().skip(at).take(1).cloned().collect(), next))
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn never<T>() -> Answer<T> {
+    Err(Status::internal("chord-cli never asks this"))
+}
+
+#[tonic::async_trait]
+impl NodeService for Fake {
+    async fn get_node(&self, _: Request<GetNodeRequest>) -> Answer<GetNodeResponse> {
+        let node = NodeInfo {
+            peer: Some(self.me()),
+            ring: "chordial".to_owned(),
+            state: NodeState::Member.into(),
+            services: Some(self.services()),
+            version: "0.1.0".to_owned(),
+            ..NodeInfo::default()
+        };
+        Ok(Response::new(GetNodeResponse { node: Some(node) }))
+    }
+
+    async fn get_ring(&self, _: Request<GetRingRequest>) -> Answer<GetRingResponse> {
+        let look = self.looks.fetch_add(1, Ordering::SeqCst).min(self.rings.len().saturating_sub(1));
+        self.rings
+            .get(look)
+            .cloned()
+            .map(Response::new)
+            .ok_or_else(|| Status::unavailable("not a member yet"))
+    }
+
+    async fn list_files(&self, request: Request<ListFilesRequest>) -> Answer<ListFilesResponse> {
+        let request = request.into_inner();
+        if !matches!(request.peer.as_str(), "" | "p1") {
+            return Err(Status::not_found(format!("no peer is called {:?}", request.peer)));
+        }
+        let file = |file: &Shared| File {
+            name: file.name.to_owned(),
+            path: file.path.to_owned(),
+            size: file.size,
+            modified_ms: 0,
+            digest: file.digest.clone(),
+        };
+        let all: Vec<File> = self.files.iter().map(file).collect();
+        let (files, next) = page(&all, &request.cursor)?;
+        let (peer, services) = (Some(self.me()), Some(self.services()));
+        Ok(Response::new(ListFilesResponse { peer, services, total: all.len() as u64, files, next }))
+    }
+}
+
+#[tonic::async_trait]
+impl IndexService for Fake {
+    async fn find(&self, request: Request<FindRequest>) -> Answer<FindResponse> {
+        let name = request.into_inner().name;
+        let sources: Vec<Source> =
+            self.files.iter().filter(|file| file.name == name).map(|file| self.source(file)).collect();
+        Ok(Response::new(FindResponse {
+            name,
+            key: vec![9; 20],
+            total: sources.len() as u64,
+            sources,
+            complete: self.complete,
+            route: Some(self.route()),
+        }))
+    }
+
+    async fn list_names(&self, request: Request<ListNamesRequest>) -> Answer<ListNamesResponse> {
+        let named = |file: &Shared| NamedSources {
+            name: file.name.to_owned(),
+            key: vec![9; 20],
+            sources: vec![self.source(file)],
+            total: 1,
+        };
+        let all: Vec<NamedSources> = self.files.iter().map(named).collect();
+        let (files, next) = page(&all, &request.into_inner().cursor)?;
+        Ok(Response::new(ListNamesResponse { files, next, complete: self.complete }))
+    }
+
+    async fn renew(&self, _: Request<RenewRequest>) -> Answer<RenewResponse> {
+        never()
+    }
+
+    async fn publish(&self, _: Request<PublishRequest>) -> Answer<PublishResponse> {
+        never()
+    }
+
+    async fn withdraw(&self, _: Request<WithdrawRequest>) -> Answer<WithdrawResponse> {
+        never()
+    }
+
+    async fn hand_over(&self, _: Request<HandOverRequest>) -> Answer<HandOverResponse> {
+        never()
+    }
+
+    async fn compare(&self, _: Request<CompareRequest>) -> Answer<CompareResponse> {
+        never()
+    }
+}
+
+#[tonic::async_trait]
+impl ChordService for Fake {
+    async fn find_successor(&self, request: Request<FindSuccessorRequest>) -> Answer<FindSuccessorResponse> {
+        let key = match request.into_inner().target {
+            Some(Target::Key(key)) => key,
+            _ => vec![9; 20],
+        };
+        Ok(Response::new(FindSuccessorResponse {
+            key,
+            successor: Some(self.me()),
+            arc_from: vec![0; 20],
+            keepers: vec![self.me()],
+            route: Some(self.route()),
+        }))
+    }
+
+    async fn join(&self, _: Request<JoinRequest>) -> Answer<JoinResponse> {
+        never()
+    }
+
+    async fn stabilize(&self, _: Request<StabilizeRequest>) -> Answer<StabilizeResponse> {
+        never()
+    }
+
+    async fn notify(&self, _: Request<NotifyRequest>) -> Answer<NotifyResponse> {
+        never()
+    }
+
+    async fn poke(&self, _: Request<PokeRequest>) -> Answer<PokeResponse> {
+        never()
+    }
+
+    async fn ping(&self, _: Request<PingRequest>) -> Answer<PingResponse> {
+        never()
+    }
+
+    async fn leave(&self, _: Request<LeaveRequest>) -> Answer<LeaveResponse> {
+        never()
+    }
+
+    async fn next_hop(&self, _: Request<NextHopRequest>) -> Answer<NextHopResponse> {
+        never()
+    }
+}
+
+#[tonic::async_trait]
+impl DummyService for Fake {
+    async fn download(
+        &self,
+        request: Request<DummyServiceDownloadRequest>,
+    ) -> Answer<DummyServiceDownloadResponse> {
+        let name = request.into_inner().name;
+        let bytes = self.held(&name)?.content.len() as u64;
+        let message = format!("would send {name}");
+        Ok(Response::new(DummyServiceDownloadResponse { message, name, peer: "p1".to_owned(), bytes }))
+    }
+
+    async fn upload(
+        &self,
+        request: Request<DummyServiceUploadRequest>,
+    ) -> Answer<DummyServiceUploadResponse> {
+        let DummyServiceUploadRequest { name, size } = request.into_inner();
+        let message = format!("would store {name}");
+        Ok(Response::new(DummyServiceUploadResponse { message, name, peer: "p1".to_owned(), bytes: size }))
+    }
+}
+
+#[tonic::async_trait]
+impl TransferService for Fake {
+    type DownloadStream = Pin<Box<dyn Stream<Item = Result<TransferServiceDownloadResponse, Status>> + Send>>;
+
+    async fn download(
+        &self,
+        request: Request<TransferServiceDownloadRequest>,
+    ) -> Answer<Self::DownloadStream> {
+        let request = request.into_inner();
+        let file = self.held(&request.path)?;
+        let offset = usize::try_from(request.offset).unwrap_or(usize::MAX);
+        if offset > file.content.len() {
+            return Err(Status::out_of_range("behind the end"));
+        }
+        self.offsets.lock().expect("not poisoned").push(request.offset);
+        let end = file.breaks_after.unwrap_or(file.content.len()).max(offset);
+        let mut parts = vec![Part::Header(header(file, request.offset))];
+        parts.extend(file.content[offset..end].chunks(1000).map(|chunk| Part::Chunk(chunk.to_vec().into())));
+        let mut sent: Vec<Result<_, Status>> =
+            parts.into_iter().map(|part| Ok(TransferServiceDownloadResponse { part: Some(part) })).collect();
+        if file.breaks_after.is_some() {
+            sent.push(Err(Status::aborted("it changed while it was read")));
+        }
+        Ok(Response::new(stream::iter(sent).boxed()))
+    }
+
+    async fn stat(&self, request: Request<StatRequest>) -> Answer<StatResponse> {
+        let header = header(self.held(&request.into_inner().path)?, 0);
+        Ok(Response::new(StatResponse { header: Some(header) }))
+    }
+}

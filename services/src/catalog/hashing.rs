@@ -1,0 +1,219 @@
+//! Computes digests in the background: few at a time, and none of a file that does not hold still.
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::shared_dir::{Fingerprint, SharedDir, SharedPath};
+
+use super::listing::{BATCH, Digest, Listing};
+
+/// Bytes read at a time.
+const BLOCK: usize = 256 << 10;
+/// Digests wait so long for others, so that many small files make few messages.
+const GATHER: Duration = Duration::from_millis(50);
+/// A file written more recently than this may change again without its modification time showing it: file
+/// systems keep that in steps of the kernel's clock.
+const CLOCK_STEP: Duration = Duration::from_millis(50);
+/// First wait before a file that changed while it was read is read again; doubled each time.
+const RETRY: Duration = Duration::from_millis(500);
+/// Longest such wait.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// Files that wait for their digest, each at most once.
+#[derive(Debug, Default)]
+struct Queue {
+    ready: VecDeque<String>,
+    later: BTreeSet<(Instant, String)>,
+    /// Failures so far of every file that waits or is being read.
+    tracked: HashMap<String, u32>,
+}
+
+impl Queue {
+    /// Takes in a file, unless it is here.
+    fn admit(&mut self, path: String) {
+        if !self.tracked.contains_key(&path) {
+            self.tracked.insert(path.clone(), 0);
+            self.ready.push_back(path);
+        }
+    }
+
+    /// The next file to read.
+    fn next(&mut self, now: Instant) -> Option<String> {
+        while self.later.first().is_some_and(|(due, _)| *due <= now) {
+            self.ready.extend(self.later.pop_first().map(|(_, path)| path));
+        }
+        self.ready.pop_front()
+    }
+
+    /// When a file that was put off is due.
+    fn due(&self) -> Option<Instant> {
+        self.later.first().map(|(due, _)| *due)
+    }
+
+    fn finished(&mut self, path: &str) {
+        self.tracked.remove(path);
+    }
+
+    /// Puts a file off that changed or could not be read, longer each time.
+    fn put_off(&mut self, path: String, now: Instant) {
+        let failures = self.tracked.entry(path.clone()).or_default();
+        let wait = RETRY.saturating_mul(1 << (*failures).min(10)).min(RETRY_MAX);
+        *failures += 1;
+        self.later.insert((now + wait, path));
+    }
+}
+
+/// What became of reading one file.
+#[derive(Debug)]
+struct Outcome {
+    path: String,
+    fingerprint: Fingerprint,
+    /// `None`: it changed meanwhile.
+    digest: io::Result<Option<[u8; 32]>>,
+}
+
+/// Computes what the listing lacks, whenever `wake` says that there may be something, until cancelled.
+pub(super) async fn run(
+    dir: Arc<SharedDir>,
+    listing: Arc<Listing>,
+    wake: Arc<Notify>,
+    hashers: usize,
+    cancel: CancellationToken,
+) {
+    let mut queue = Queue::default();
+    let mut running = JoinSet::new();
+    let mut done: Vec<Digest> = Vec::new();
+    let mut flush_at = Instant::now();
+    loop {
+        while running.len() < hashers.max(1) {
+            let Some(path) = queue.next(Instant::now()) else { break };
+            match listing.get(&path).filter(|entry| entry.file.digest.is_empty()) {
+                Some(entry) => {
+                    let (dir, cancel, fingerprint) = (Arc::clone(&dir), cancel.clone(), entry.fingerprint);
+                    running.spawn_blocking(move || {
+                        let digest = digest(&dir, &path, &fingerprint, &cancel);
+                        Outcome { path, fingerprint, digest }
+                    });
+                }
+                None => queue.finished(&path),
+            }
+        }
+        let due = queue.due().unwrap_or_else(Instant::now);
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = wake.notified() => listing.without_digest().into_iter().for_each(|path| queue.admit(path)),
+            Some(joined) = running.join_next() => {
+                // After a panic the path stays tracked, and so is not tried again.
+                let Ok(Outcome { path, fingerprint, digest }) = joined else { continue };
+                match digest {
+                    Ok(Some(digest)) => {
+                        if done.is_empty() {
+                            flush_at = Instant::now() + GATHER;
+                        }
+                        done.push(Digest { path, fingerprint, digest });
+                    }
+                    Ok(None) => queue.put_off(path, Instant::now()),
+                    Err(e) => {
+                        tracing::debug!(path, error = %e, "no digest yet");
+                        queue.put_off(path, Instant::now());
+                    }
+                }
+            }
+            () = tokio::time::sleep_until(due), if running.len() < hashers.max(1) && queue.due().is_some() => {}
+            () = tokio::time::sleep_until(flush_at), if !done.is_empty() => {}
+        }
+        if !done.is_empty() && (done.len() >= BATCH || Instant::now() >= flush_at) {
+            for digest in &done {
+                queue.finished(&digest.path);
+            }
+            for path in listing.add_digests(std::mem::take(&mut done)) {
+                queue.put_off(path, Instant::now());
+            }
+        }
+    }
+}
+
+/// Reads a file to its end. `None` where it is not, or does not stay, in the state `expected`.
+fn digest(
+    dir: &SharedDir,
+    path: &str,
+    expected: &Fingerprint,
+    cancel: &CancellationToken,
+) -> io::Result<Option<[u8; 32]>> {
+    let path = SharedPath::parse(path).map_err(io::Error::other)?;
+    let age = SystemTime::now().duration_since(expected.modified);
+    if let Some(wait) = age.ok().and_then(|age| CLOCK_STEP.checked_sub(age)) {
+        std::thread::sleep(wait);
+    }
+    let mut open = dir.open(&path).map_err(io::Error::other)?;
+    if open.fingerprint != *expected {
+        return Ok(None);
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut block = vec![0; BLOCK];
+    // A file that grows without end is not followed: one byte behind the expected end tells.
+    let mut left = expected.size.saturating_add(1);
+    while left > 0 {
+        if cancel.is_cancelled() {
+            return Err(io::Error::other("the catalog is shutting down"));
+        }
+        let most = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
+        match open.file.read(&mut block[..most]) {
+            Ok(0) => break,
+            Ok(read) => {
+                hasher.update(&block[..read]);
+                left -= read as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let unchanged = left == 1 && Fingerprint::of(&open.file)? == *expected;
+    Ok(unchanged.then(|| *hasher.finalize().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_is_put_off_longer_each_time_and_queued_once() {
+        let mut queue = Queue::default();
+        let start = Instant::now();
+        queue.admit("a".to_owned());
+        let mut now = start;
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            assert_eq!(queue.next(now).as_deref(), Some("a"));
+            queue.put_off("a".to_owned(), now);
+            queue.admit("a".to_owned());
+            assert_eq!(queue.next(now), None);
+            let due = queue.due().unwrap();
+            waits.push(due - now);
+            now = due;
+        }
+        assert_eq!(waits[..3], [RETRY, RETRY * 2, RETRY * 4]);
+        assert_eq!(waits[11], RETRY_MAX);
+    }
+
+    #[test]
+    fn a_digest_is_of_the_expected_state_or_none() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("a");
+        let dir = SharedDir::open_or_create(root.path()).unwrap();
+        let digest = |expected: &Fingerprint| digest(&dir, "a", expected, &CancellationToken::new()).unwrap();
+        for size in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK] {
+            let bytes = vec![7; size];
+            std::fs::write(&file, &bytes).unwrap();
+            let now = dir.open(&SharedPath::parse("a").unwrap()).unwrap().fingerprint;
+            assert_eq!(digest(&now), Some(*blake3::hash(&bytes).as_bytes()), "{size}");
+            assert_eq!(digest(&Fingerprint { size: now.size + 1, ..now }), None);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The catalog microservice: the files of this peer's directory, kept true while it runs.
+//!
+//! A scanner reads the whole directory (on a hint of the operating system, else now and then) into the
+//! listing; hashers add digests; the service answers from the listing and streams its changes.
+mod hashing;
+mod listing;
+mod scan;
+mod scanner;
+mod service;
+mod subscription;
+mod watcher;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chordial_proto::catalog_v1::catalog_service_server::CatalogServiceServer;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::shared_dir::{SharedDir, SharedDirError};
+use listing::Listing;
+
+pub use service::Service;
+pub use subscription::Subscription;
+
+/// How a catalog is run.
+#[derive(Debug, Clone)]
+pub struct CatalogOptions {
+    /// The shared directory; created where it is missing.
+    pub directory: PathBuf,
+    /// This peer's name, as pages of the listing state it.
+    pub peer_name: String,
+    /// Longest time between two scans, even if nothing hints at a change; 60 s is usual, 1 s the least.
+    pub rescan: Duration,
+    /// Files that are hashed at one time; 1 or 2 is usual, 0 counts as 1.
+    pub hashers: usize,
+}
+
+/// Why a catalog can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// The directory can't be shared.
+    #[error(transparent)]
+    Directory(#[from] SharedDirError),
+}
+
+/// A running catalog; clones are handles to the same one.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    service: Service,
+}
+
+impl Catalog {
+    /// Opens (or creates) the directory and starts scanning and hashing on the current tokio runtime, until
+    /// `cancel` ends it; streams of `Watch` end then, too. Blocks briefly on the file system.
+    ///
+    /// # Errors
+    /// [`CatalogError`]: the directory can't be created or read.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(options: CatalogOptions, cancel: CancellationToken) -> Result<Self, CatalogError> {
+        let CatalogOptions { directory, peer_name, rescan, hashers } = options;
+        let dir = Arc::new(SharedDir::open_or_create(&directory)?);
+        let listing = Arc::new(Listing::new());
+        let scanned = Arc::new(Notify::new());
+        let hashing = hashing::run(
+            Arc::clone(&dir),
+            Arc::clone(&listing),
+            Arc::clone(&scanned),
+            hashers,
+            cancel.clone(),
+        );
+        tokio::spawn(hashing);
+        let scanner = scanner::Scanner {
+            dir,
+            listing: Arc::clone(&listing),
+            scanned,
+            rescan: rescan.max(Duration::from_secs(1)),
+            set_watcher: watcher::Watcher::new,
+            cancel: cancel.clone(),
+        };
+        tokio::spawn(scanner.run());
+        Ok(Self { service: Service::new(listing, &peer_name, cancel) })
+    }
+
+    /// The gRPC service, to be added to a server.
+    pub fn service(&self) -> CatalogServiceServer<Service> {
+        CatalogServiceServer::new(self.service.clone())
+    }
+}

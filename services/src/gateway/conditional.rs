@@ -1,0 +1,149 @@
+//! Validators of a file and what a conditional request makes of them: `ETag`, `Last-Modified`,
+//! `If-None-Match`, `If-Modified-Since`, `Range` and `If-Range` of RFC 9110.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chord_client::views::hex;
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::{HeaderMap, HeaderName, Method};
+
+use super::range::{Wanted, wanted};
+
+/// The last second of the year 9999, behind which HTTP dates have no form.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// What identifies one state of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Bytes.
+    pub size: u64,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub modified_ms: i64,
+    /// BLAKE3, 32 bytes; empty until it is computed.
+    pub digest: Vec<u8>,
+}
+
+/// What to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// 304: the caller has it.
+    NotModified,
+    /// 200, 206 or 416.
+    Send(Wanted),
+}
+
+impl State {
+    /// Strong, the digest itself, or weak as long as that is not known.
+    pub fn etag(&self) -> String {
+        match self.digest.as_slice() {
+            [] => format!("W/\"{:x}-{:x}\"", self.size, self.modified_ms),
+            digest => format!("\"{}\"", hex(digest)),
+        }
+    }
+
+    /// The time of the last change as HTTP writes it, in whole seconds.
+    pub fn last_modified(&self) -> String {
+        httpdate::fmt_http_date(self.modified())
+    }
+
+    fn modified(&self) -> SystemTime {
+        let seconds = u64::try_from(self.modified_ms).unwrap_or(0) / 1000;
+        UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND))
+    }
+
+    /// What a request with these headers gets.
+    pub fn plan(&self, method: &Method, headers: &HeaderMap) -> Plan {
+        let not_modified = match text(headers, &IF_NONE_MATCH) {
+            Some(tags) => self.matches(&tags),
+            None => text(headers, &IF_MODIFIED_SINCE)
+                .and_then(|date| httpdate::parse_http_date(&date).ok())
+                .is_some_and(|date| self.modified() <= date),
+        };
+        if not_modified {
+            return Plan::NotModified;
+        }
+        if method != Method::GET || !text(headers, &IF_RANGE).is_none_or(|of| self.is_the_one(&of)) {
+            return Plan::Send(Wanted::Whole);
+        }
+        let range = match headers.get_all(RANGE).iter().count() {
+            1 => text(headers, &RANGE),
+            _ => None,
+        };
+        Plan::Send(range.map_or(Wanted::Whole, |range| wanted(&range, self.size)))
+    }
+
+    /// Whether one of `tags` is this state's, by the weak comparison.
+    fn matches(&self, tags: &str) -> bool {
+        let own = self.etag();
+        let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        tags.trim() == "*" || tags.split(',').any(|tag| bare(tag) == bare(&own))
+    }
+
+    /// Whether the validator of an `If-Range` is this very state's, by the strong comparison.
+    fn is_the_one(&self, validator: &str) -> bool {
+        let validator = validator.trim();
+        match validator.starts_with('"') {
+            true => !self.digest.is_empty() && validator == self.etag(),
+            false => validator == self.last_modified(),
+        }
+    }
+}
+
+/// All fields of that name as one list; `None` where there is none, or one is no text.
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Result<Vec<&str>, _> = headers.get_all(name).iter().map(|value| value.to_str()).collect();
+    values.ok().filter(|values| !values.is_empty()).map(|values| values.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> State {
+        State { size: 10, modified_ms: 784_111_777_500, digest: vec![0xab; 32] }
+    }
+
+    fn plan(headers: &[(HeaderName, &'static str)]) -> Plan {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        state().plan(&Method::GET, &headers)
+    }
+
+    const TAG: &str = r#""abababababababababababababababababababababababababababababababab""#;
+    const WHOLE: Plan = Plan::Send(Wanted::Whole);
+    const PART: Plan = Plan::Send(Wanted::Part { offset: 1, length: 2 });
+
+    #[test]
+    fn validators_say_what_is_known() {
+        assert_eq!(state().etag(), TAG);
+        assert_eq!(state().last_modified(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        let unknown = State { digest: Vec::new(), ..state() };
+        assert!(unknown.etag().starts_with("W/\"a-"));
+        for modified_ms in [i64::MIN, -1, i64::MAX] {
+            assert!(State { modified_ms, ..state() }.last_modified().ends_with(" GMT"));
+        }
+    }
+
+    #[test]
+    fn who_has_it_is_told_so() {
+        assert_eq!(plan(&[(IF_NONE_MATCH, TAG)]), Plan::NotModified);
+        assert_eq!(plan(&[(IF_NONE_MATCH, "\"x\"")]), WHOLE);
+        assert_eq!(plan(&[(IF_NONE_MATCH, "*")]), Plan::NotModified);
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(plan(&[(IF_MODIFIED_SINCE, date)]), Plan::NotModified);
+        assert_eq!(plan(&[(IF_MODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:36 GMT")]), WHOLE);
+        assert_eq!(plan(&[(IF_MODIFIED_SINCE, "yesterday")]), WHOLE);
+        assert_eq!(plan(&[(IF_NONE_MATCH, "\"x\""), (IF_MODIFIED_SINCE, date)]), WHOLE);
+    }
+
+    #[test]
+    fn a_part_is_only_given_of_the_state_that_was_meant() {
+        assert_eq!(plan(&[(RANGE, "bytes=1-2")]), PART);
+        assert_eq!(plan(&[(RANGE, "bytes=1-2"), (IF_RANGE, TAG)]), PART);
+        assert_eq!(plan(&[(RANGE, "bytes=1-2"), (IF_RANGE, "Sun, 06 Nov 1994 08:49:37 GMT")]), PART);
+        for other in ["\"x\"", "W/\"x\"", "Sun, 06 Nov 1994 08:49:38 GMT", "nonsense"] {
+            assert_eq!(plan(&[(RANGE, "bytes=1-2"), (IF_RANGE, other)]), WHOLE, "{other}");
+        }
+        let headers = HeaderMap::from_iter([(RANGE, "bytes=1-2".parse().unwrap())]);
+        assert_eq!(state().plan(&Method::HEAD, &headers), WHOLE);
+    }
+}

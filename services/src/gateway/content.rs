@@ -1,0 +1,186 @@
+//! `GET /api/v1/files/{name}/content`: the bytes of a file of the network, fetched straight from a holder.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chord_client::views::{SourceView, hex};
+use chord_client::{Address, ByteStream, ClientError, Holder};
+use chordial_proto::chord_v1::{Entry, Source};
+use chordial_proto::transfer_v1::FileHeader;
+use futures::StreamExt;
+use http::Method;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use warp::reply::Response;
+
+use super::conditional::{Plan, State};
+use super::problem::{Kind, Problem};
+use super::request::{Query, Request};
+use super::{Gateway, files, pump, reply};
+
+/// How long one holder may take to give its first byte, before the next one is asked.
+const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// The bytes of the file of this name, all or the range asked for; `peer` and `digest` choose where several
+/// peers have different ones.
+pub async fn get(
+    gateway: &Gateway,
+    request: &Request,
+    query: &Query,
+    name: String,
+) -> Result<Response, Problem> {
+    let until = Instant::now() + gateway.limits.request_timeout.mul_f64(0.9);
+    let found = files::find(gateway, name.clone()).await?;
+    let chosen = chosen(found.sources, query.get("peer"), query.get("digest"), &name)?;
+    let mut groups = by_content(chosen);
+    let Some(mut sources) = groups.pop() else {
+        return Err(Problem::new(Kind::FileNotFound, format!("No source of {name:?} is known.")));
+    };
+    if !groups.is_empty() {
+        groups.push(sources);
+        return Err(several(&name, groups));
+    }
+    let Some(state) = sources.first().map(|source| state(entry(source))) else {
+        return Err(Problem::new(Kind::FileNotFound, format!("No source of {name:?} is known.")));
+    };
+    let wanted = match state.plan(&request.method, &request.headers) {
+        Plan::NotModified => return Ok(reply::not_modified(&state)),
+        Plan::Send(wanted) => wanted,
+    };
+    let (head, offset, length) = reply::file(&state, &name, wanted, true)?;
+    if request.method == Method::HEAD || length == 0 {
+        return Ok(head);
+    }
+    // Those that were given up are only asked once all others have failed.
+    sources.sort_by_key(|source| !source.alive);
+    let mut failures = Vec::new();
+    for source in &sources {
+        let within = ATTEMPT.min(until.saturating_duration_since(Instant::now()));
+        let attempt = open(source, &state, offset, length, within, gateway.limits.stall);
+        let failure = match tokio::time::timeout(within, attempt).await {
+            Ok(Ok((first, rest))) => return Ok(pump::fill(head, Some(first), rest, gateway.metrics.clone())),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it gave no byte in time".to_owned(),
+        };
+        failures.push(format!("{}: {failure}", publisher(source)));
+    }
+    let detail = format!("No holder of {name:?} gave it ({}). Ask again in a moment.", failures.join("; "));
+    Err(Problem::new(Kind::HolderFailed, detail))
+}
+
+/// The first bytes, so that a holder which fails before them can still be replaced, and what follows.
+async fn open(
+    source: &Source,
+    state: &State,
+    offset: u64,
+    length: u64,
+    within: Duration,
+    stall: Duration,
+) -> Result<(Bytes, ByteStream), ClientError> {
+    let services = source.services.as_ref();
+    let address: Address = services.map_or("", |services| services.transfer.as_str()).parse()?;
+    let holder = Holder::new(address.connect(within).await?, address.to_string(), stall);
+    let (header, mut bytes) = holder.open(&entry(source).path, offset, length).await?;
+    if !same_content(&header, state) {
+        return Err(ClientError::Integrity(format!(
+            "at {address} the file has changed since it was published"
+        )));
+    }
+    match bytes.next().await {
+        Some(first) => Ok((first?, bytes)),
+        None => Err(ClientError::Integrity(format!("{address} sent no bytes"))),
+    }
+}
+
+fn same_content(header: &FileHeader, state: &State) -> bool {
+    let known = !header.digest.is_empty() && !state.digest.is_empty();
+    header.size == state.size && (!known || header.digest == state.digest)
+}
+
+/// The sources that the query allows.
+fn chosen(
+    mut sources: Vec<Source>,
+    peer: Option<&str>,
+    digest: Option<&str>,
+    name: &str,
+) -> Result<Vec<Source>, Problem> {
+    if let Some(peer) = peer {
+        let is = |source: &Source| {
+            let view = SourceView::from(source.clone());
+            view.peer == peer || view.id.eq_ignore_ascii_case(peer)
+        };
+        sources.retain(is);
+    }
+    if let Some(digest) = digest {
+        let digits = digest.strip_prefix("blake3:").unwrap_or(digest).to_ascii_lowercase();
+        if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            let detail = format!("digest is {digest:?}; give blake3: and 64 hexadecimal digits.");
+            return Err(Problem::new(Kind::BadQuery, detail));
+        }
+        let is = |source: &Source| hex(&entry(source).digest) == digits;
+        sources.retain(is);
+    }
+    if sources.is_empty() {
+        let what = match (peer, digest) {
+            (Some(peer), None) => format!("The peer {peer:?} shares no file named {name:?}."),
+            _ => format!("No peer that was asked for shares a file named {name:?} with this digest."),
+        };
+        return Err(Problem::new(Kind::FileNotFound, what));
+    }
+    Ok(sources)
+}
+
+/// Sources of one content together, each group in the index's order. Those without a digest yet are taken for
+/// equal where their size is.
+fn by_content(sources: Vec<Source>) -> Vec<Vec<Source>> {
+    let mut groups: Vec<Vec<Source>> = Vec::new();
+    for source in sources {
+        let same = |group: &Vec<Source>| {
+            group.first().is_some_and(|first| {
+                let (a, b) = (entry(first), entry(&source));
+                (&a.digest, a.size) == (&b.digest, b.size)
+            })
+        };
+        match groups.iter_mut().find(|group| same(group)) {
+            Some(group) => group.push(source),
+            None => groups.push(vec![source]),
+        }
+    }
+    groups
+}
+
+fn several(name: &str, groups: Vec<Vec<Source>>) -> Problem {
+    let detail = format!(
+        "{name:?} has {} different contents. Choose one with ?digest=… or its holder with ?peer=….",
+        groups.len()
+    );
+    let choice = |group: Vec<Source>| {
+        let sources: Vec<SourceView> = group.into_iter().map(SourceView::from).collect();
+        let first = sources.first();
+        let (digest, size) = (first.and_then(|first| first.digest.clone()), first.map(|first| first.size));
+        json!({ "digest": digest, "size": size, "sources": sources })
+    };
+    let choices: Vec<Value> = groups.into_iter().map(choice).collect();
+    Problem::new(Kind::SeveralContents, detail).member("choices", Value::Array(choices))
+}
+
+fn state(entry: &Entry) -> State {
+    State { size: entry.size, modified_ms: entry.modified_ms, digest: entry.digest.clone() }
+}
+
+fn entry(source: &Source) -> &Entry {
+    static NONE: Entry = Entry {
+        kind: 0,
+        key: Vec::new(),
+        name: String::new(),
+        path: String::new(),
+        size: 0,
+        modified_ms: 0,
+        digest: Vec::new(),
+    };
+    source.entry.as_ref().unwrap_or(&NONE)
+}
+
+fn publisher(source: &Source) -> &str {
+    source.publisher.as_ref().map_or("a peer without a name", |peer| peer.name.as_str())
+}

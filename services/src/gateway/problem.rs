@@ -1,0 +1,166 @@
+//! Errors, as RFC 9457 `application/problem+json`: a fixed list of types, each with its status and title.
+
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Map, Value, json};
+use warp::Reply;
+use warp::reply::Response;
+
+/// What can go wrong. The `type` of the body is `/problems/` and the slug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The name has different contents in different places, and the request chose none.
+    SeveralContents,
+    /// The path of the request is not valid percent-encoded UTF-8.
+    BadPath,
+    /// A query key is unknown or repeated, or its value makes no sense.
+    BadQuery,
+    /// A service of the peer refused the request as malformed.
+    BadRequest,
+    /// This peer's configuration allows no uploads.
+    UploadsNotAllowed,
+    /// There is no such resource.
+    UnknownPath,
+    /// No peer has a file of this name, or this peer shares no file at this path.
+    FileNotFound,
+    /// No peer of this name is known.
+    PeerNotFound,
+    /// The resource does not have this method; `Allow` lists those that it has.
+    MethodNotAllowed,
+    /// The request's body is too large.
+    BodyTooLarge,
+    /// The request's URI is too long.
+    UriTooLong,
+    /// The range lies outside of the file; `Content-Range` has its size.
+    RangeNotSatisfiable,
+    /// Too many requests at once.
+    TooManyRequests,
+    /// The request's headers are too large.
+    HeadersTooLarge,
+    /// A defect of this program.
+    Internal,
+    /// No holder of the file gave it.
+    HolderFailed,
+    /// Another service of this peer failed.
+    ServiceFailed,
+    /// This peer is not a member of its ring.
+    NotMember,
+    /// Another service of this peer is not reachable, or too busy.
+    Unavailable,
+    /// The answer did not come in time.
+    Timeout,
+}
+
+impl Kind {
+    /// Its status, slug and title.
+    fn facts(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::SeveralContents => {
+                (S::MULTIPLE_CHOICES, "several-contents", "Several contents of one name")
+            }
+            Self::BadPath => (S::BAD_REQUEST, "bad-path", "Path not understood"),
+            Self::BadQuery => (S::BAD_REQUEST, "bad-query", "Query not understood"),
+            Self::BadRequest => (S::BAD_REQUEST, "bad-request", "Request not understood"),
+            Self::UploadsNotAllowed => (S::FORBIDDEN, "uploads-not-allowed", "Uploads are not allowed"),
+            Self::UnknownPath => (S::NOT_FOUND, "unknown-path", "Unknown path"),
+            Self::FileNotFound => (S::NOT_FOUND, "file-not-found", "File not found"),
+            Self::PeerNotFound => (S::NOT_FOUND, "peer-not-found", "Peer not found"),
+            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+            Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
+            Self::UriTooLong => (S::URI_TOO_LONG, "uri-too-long", "URI too long"),
+            Self::RangeNotSatisfiable => {
+                (S::RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "Range outside of the file")
+            }
+            Self::TooManyRequests => (S::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests"),
+            Self::HeadersTooLarge => {
+                (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "Headers too large")
+            }
+            Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+            Self::HolderFailed => (S::BAD_GATEWAY, "holder-failed", "No holder gave the file"),
+            Self::ServiceFailed => (S::BAD_GATEWAY, "service-failed", "A service of this peer failed"),
+            Self::NotMember => (S::SERVICE_UNAVAILABLE, "not-member", "Not a member of the ring"),
+            Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable"),
+            Self::Timeout => (S::GATEWAY_TIMEOUT, "timeout", "No answer in time"),
+        }
+    }
+}
+
+/// One error, on its way to the caller.
+#[derive(Debug)]
+pub struct Problem {
+    kind: Kind,
+    detail: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    members: Map<String, Value>,
+}
+
+impl Problem {
+    /// `detail` says to a person what happened, to which thing, and what to do.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), headers: Vec::new(), members: Map::new() }
+    }
+
+    #[cfg(test)]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What a person is told.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// When asking again makes sense, in seconds.
+    pub fn retry_after(self, seconds: u32) -> Self {
+        self.header(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// The methods of the resource, as `Allow` lists them.
+    pub fn allow(self, methods: &'static str) -> Self {
+        self.header(ALLOW, HeaderValue::from_static(methods))
+    }
+
+    /// How large the file is, of which the range asked for has no byte.
+    pub fn file_size(self, bytes: u64) -> Self {
+        match HeaderValue::try_from(format!("bytes */{bytes}")) {
+            Ok(value) => self.header(CONTENT_RANGE, value),
+            Err(_) => self,
+        }
+    }
+
+    /// A further member of the body.
+    pub fn member(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
+    }
+
+    fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The response; `instance` is the path of the request, as it came.
+    pub fn into_response(self, instance: &str) -> Response {
+        let (status, slug, title) = self.kind.facts();
+        let mut body = json!({
+            "type": format!("/problems/{slug}"),
+            "title": title,
+            "status": status.as_u16(),
+            "detail": self.detail,
+            "instance": instance,
+        });
+        if let Value::Object(object) = &mut body {
+            object.extend(self.members);
+        }
+        let mut response = http::Response::new(body.to_string()).into_response();
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        for (name, value) in self.headers {
+            headers.insert(name, value);
+        }
+        response
+    }
+}

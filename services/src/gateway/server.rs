@@ -1,0 +1,122 @@
+//! The serving loop: accepts connections, bounds their number and their phases, and hands requests to the
+//! routes. `warp::serve` sets no timer on hyper, so that a half-sent request would stay open for ever.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use super::connection::{Deadlines, Guarded, TurnBody, Turns};
+use super::{Gateway, Limits, Options, dispatch};
+
+/// What hyper may read of a request's head beyond the headers' own bound: the longest URI that its parser
+/// takes, so that one that is too long for us still gets an answer that says so.
+const URI_ROOM: usize = 64 << 10;
+
+/// The pause after a failed accept doubles from here to [`ACCEPT_PAUSE_MAX`].
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Serves the REST interface on `listener` until `cancel`, then lets open requests end within
+/// [`Limits::drain`].
+///
+/// # Errors
+/// Where the listener is not usable at all.
+pub async fn serve(listener: TcpListener, options: Options, cancel: CancellationToken) -> anyhow::Result<()> {
+    listener.local_addr()?;
+    let limits = options.limits.clone();
+    let metrics = options.metrics.clone();
+    let routes = warp::service(dispatch::filter(Gateway::new(options)));
+    let free = Arc::new(Semaphore::new(limits.max_connections));
+    let graceful = GracefulShutdown::new();
+    let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
+    let mut pause = ACCEPT_PAUSE;
+    loop {
+        let accepted = async {
+            let permit = free.clone().acquire_owned().await.map_err(io::Error::other)?;
+            listener.accept().await.map(|(stream, remote)| (stream, remote, permit))
+        };
+        let (stream, remote, permit) = tokio::select! {
+            () = cancel.cancelled() => break,
+            accepted = accepted => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) if is_of_one_connection(&error) => continue,
+                Err(error) => {
+                    tracing::warn!(%error, ?pause, "cannot accept connections, trying again after a pause");
+                    tokio::select! {
+                        () = cancel.cancelled() => break,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
+                    continue;
+                }
+            },
+        };
+        pause = ACCEPT_PAUSE;
+        let (turns, open) = (Turns::default(), metrics.connection());
+        let io = guard(stream, &limits, turns.clone());
+        let service = service_fn({
+            let routes = routes.clone();
+            move |mut request: http::Request<hyper::body::Incoming>| {
+                let turn = turns.begin();
+                request.extensions_mut().insert(remote);
+                let response = routes.clone().call(request);
+                async move { Ok::<_, Infallible>(response.await?.map(|body| TurnBody::new(body, turn))) }
+            }
+        });
+        let connection = graceful.watch(builder(&limits).serve_connection(io, service));
+        let kill = kill.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = kill.cancelled() => {}
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%remote, %error, "connection ended early");
+                },
+            }
+            drop((permit, open));
+        });
+    }
+    drop(listener);
+    tasks.close();
+    if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
+        tracing::info!(connections = tasks.len(), "requests still open after the drain time, closing them");
+    }
+    kill.cancel();
+    tasks.wait().await;
+    Ok(())
+}
+
+fn builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    let head = limits.max_header_bytes + URI_ROOM;
+    builder
+        .timer(TokioTimer::new())
+        // The connection itself keeps this deadline, and tells a slow head from an idle connection.
+        .header_read_timeout(None)
+        .max_header_size(head)
+        .max_buf_size(head.max(128 << 10));
+    builder
+}
+
+fn guard(stream: TcpStream, limits: &Limits, turns: Turns) -> TokioIo<Guarded<TcpStream>> {
+    // Only a matter of latency: a socket that refuses it works as well.
+    let _ = stream.set_nodelay(true);
+    let deadlines = Deadlines { head: limits.header_timeout, idle: limits.idle, stall: limits.stall };
+    TokioIo::new(Guarded::new(stream, deadlines, turns))
+}
+
+/// Errors that belong to the connection being accepted and say nothing about the next one.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

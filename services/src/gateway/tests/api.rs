@@ -1,0 +1,143 @@
+//! The resources of the interface, and what becomes of a peer's troubles.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use chordial_proto::chord_v1::NodeState;
+use serde_json::json;
+
+use super::Harness;
+use crate::gateway::Limits;
+
+#[tokio::test]
+async fn a_name_is_found_with_its_holders() {
+    let peer = Harness::new().await;
+    let file = peer.get("/api/v1/files/report.pdf").await.json();
+    assert_eq!(file["name"], "report.pdf");
+    assert_eq!(file["key"], "9f".repeat(20));
+    let source = &file["sources"][0];
+    assert_eq!(source["peer"], "p2");
+    assert_eq!(source["url"], "http://p2.test:8000/files/docs/report.pdf");
+    assert_eq!(source["modified"], "2026-11-22T09:30:00Z");
+    assert!(source["digest"].as_str().unwrap().starts_with("blake3:"));
+    assert_eq!((&file["total"], &file["complete"]), (&json!(1), &json!(true)));
+    assert_eq!(file["route"], json!({ "hops": 1, "peers": ["p1", "p2"], "elapsed_us": 840 }));
+}
+
+#[tokio::test]
+async fn nobody_has_it_is_not_the_same_as_nobody_said_so() {
+    let peer = Harness::new().await;
+    let body = peer.get("/api/v1/files/nobody.txt").await.problem(404, "file-not-found");
+    assert_eq!(body["instance"], "/api/v1/files/nobody.txt");
+    let body = peer.get("/api/v1/files/unsure.txt").await.problem(504, "timeout");
+    assert!(body["detail"].as_str().unwrap().contains("p5"), "{body}");
+}
+
+#[tokio::test]
+async fn listings_are_paged() {
+    let peer = Harness::new().await;
+    let files = peer.get("/api/v1/files?limit=7&cursor=a%2Bb").await.json();
+    assert_eq!((&files["files"][0]["name"], &files["next"]), (&json!("report.pdf"), &json!("more")));
+    let own = peer.get("/api/v1/catalog").await.json();
+    assert_eq!((&own["peer"], &own["total"], &own["next"]), (&json!("p1"), &json!(12), &json!(null)));
+    assert_eq!(own["files"][0]["url"], "http://p1.test:8000/files/docs/report.pdf");
+    let other = peer.get("/api/v1/catalog?peer=p2&limit=3").await.json();
+    assert_eq!(other["peer"], "p2");
+    let text = str::to_owned;
+    let asked = [(7, text("a+b"), text("")), (0, text(""), text("")), (3, text(""), text("p2"))];
+    assert_eq!(*peer.fakes.knobs.pages.lock().unwrap(), asked);
+    peer.get("/api/v1/catalog?peer=p9").await.problem(404, "peer-not-found");
+    peer.get("/api/v1/files?cursor=nonsense").await.problem(400, "bad-request");
+}
+
+#[tokio::test]
+async fn node_and_ring_are_shown() {
+    let peer = Harness::new().await;
+    let node = peer.get("/api/v1/node").await.json();
+    assert_eq!((&node["name"], &node["state"]), (&json!("p1"), &json!("member")));
+    assert_eq!(node["entries"], json!({ "owned": 10, "replicas": 20 }));
+    let ring = peer.get("/api/v1/ring").await.json();
+    assert_eq!((&ring["peers"][0]["share"], &ring["agreed"]), (&json!(0.25), &json!(false)));
+    assert_eq!(ring["problems"][0]["peer"], "p3");
+}
+
+#[tokio::test]
+async fn those_who_run_it_can_ask_how_it_is() {
+    let peer = Harness::new().await;
+    assert_eq!(peer.get("/livez").await.body, b"ok\n");
+    assert_eq!(peer.get("/readyz").await.status, 200);
+    assert_eq!(peer.get("/version").await.json()["name"], "chord-peer");
+    let page = peer.get("/").await;
+    assert!(String::from_utf8(page.body.clone()).unwrap().contains("as seen from here: 1."), "{page:?}");
+    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
+    peer.get("/secret-name").await;
+    let metrics = String::from_utf8(peer.get("/metrics").await.body).unwrap();
+    for line in [
+        "chord_http_requests_total{route=\"/livez\",status=\"200\"} 1",
+        "chord_http_requests_total{route=\"other\",status=\"404\"} 1",
+        "chord_ring_member 1",
+        "chord_ring_successors 2",
+        "chord_index_entries_owned 10",
+        "chord_shared_files 12",
+    ] {
+        assert!(metrics.lines().any(|other| other == line), "{line} is missing in\n{metrics}");
+    }
+    assert!(!metrics.contains("secret-name"));
+}
+
+#[tokio::test]
+async fn a_peer_that_is_no_member_says_so() {
+    let peer = Harness::new().await;
+    peer.fakes.knobs.state.store(NodeState::Joining.into(), Ordering::Relaxed);
+    for path in ["/readyz", "/api/v1/files/report.pdf", "/api/v1/files/report.pdf/content"] {
+        let answer = peer.get(path).await;
+        answer.problem(503, "not-member");
+        assert_eq!(answer.header("retry-after"), Some("2"), "{path}");
+    }
+    let body = peer.get("/readyz").await.problem(503, "not-member");
+    assert!(body["detail"].as_str().unwrap().contains("its friend does not answer"));
+    // It lives, and says what it knows of itself.
+    assert_eq!(peer.get("/livez").await.status, 200);
+    assert_eq!(peer.get("/api/v1/node").await.json()["state"], "joining");
+    let busy = peer.get("/api/v1/files/busy.txt").await;
+    busy.problem(503, "not-member");
+}
+
+#[tokio::test]
+async fn a_service_that_is_busy_or_slow_is_not_waited_for() {
+    let peer = Harness::new().await;
+    let busy = peer.get("/api/v1/files/busy.txt").await;
+    busy.problem(429, "too-many-requests");
+    assert_eq!(busy.header("retry-after"), Some("1"));
+    let limits = Limits { request_timeout: Duration::from_millis(400), ..Limits::default() };
+    let hasty = Harness::with(limits).await;
+    let asked = Instant::now();
+    hasty.get("/api/v1/files/slow.txt").await.problem(504, "timeout");
+    assert!(asked.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body_and_requests_have_identifiers() {
+    let peer = Harness::new().await;
+    let get = peer.get("/api/v1/node").await;
+    let head = peer.ask("HEAD", "/api/v1/node", &[("x-request-id", "abc-1")]).await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("content-length"), get.header("content-length"));
+    assert_eq!(head.header("x-request-id"), Some("abc-1"));
+    assert_eq!(get.header("x-request-id").unwrap().len(), 16);
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_unavailable() {
+    let peer = Harness::without_services().await;
+    for path in ["/api/v1/node", "/api/v1/files/x", "/api/v1/files", "/readyz", "/files/x"] {
+        let answer = peer.get(path).await;
+        answer.problem(503, "unavailable");
+        assert_eq!(answer.header("retry-after"), Some("2"), "{path}");
+    }
+    for path in ["/livez", "/version", "/"] {
+        assert_eq!(peer.get(path).await.status, 200, "{path}");
+    }
+    let metrics = String::from_utf8(peer.get("/metrics").await.body).unwrap();
+    assert!(metrics.contains("chord_ring_member 0\n"), "{metrics}");
+}

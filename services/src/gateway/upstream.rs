@@ -1,0 +1,183 @@
+//! The peer's other services, as the gateway knows them: gRPC calls with a deadline each, whose failures
+//! become problems.
+
+use std::future::Future;
+use std::time::Duration;
+
+use chord_client::Holder;
+use chordial_proto::chord_v1::index_service_client::IndexServiceClient;
+use chordial_proto::chord_v1::node_service_client::NodeServiceClient;
+use chordial_proto::chord_v1::{
+    FindRequest, FindResponse, GetNodeRequest, GetRingRequest, GetRingResponse, ListFilesRequest,
+    ListFilesResponse, ListNamesRequest, ListNamesResponse, NodeInfo,
+};
+use chordial_proto::transfer_v1::transfer_service_client::TransferServiceClient;
+use chordial_proto::transfer_v1::{FileHeader, StatRequest};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
+
+use super::problem::{Kind, Problem};
+
+/// The largest message taken from a service of one's own peer: a page of 1,000 names with many sources.
+const MAX_MESSAGE: usize = 32 << 20;
+
+/// Clients of the peer's services.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    node: NodeServiceClient<Channel>,
+    index: IndexServiceClient<Channel>,
+    transfer: TransferServiceClient<Channel>,
+    files: Channel,
+    deadline: Duration,
+}
+
+impl Upstream {
+    /// Each call may take up to `deadline`.
+    pub fn new(chord: Channel, transfer: Channel, deadline: Duration) -> Self {
+        Self {
+            node: NodeServiceClient::new(chord.clone()).max_decoding_message_size(MAX_MESSAGE),
+            index: IndexServiceClient::new(chord).max_decoding_message_size(MAX_MESSAGE),
+            transfer: TransferServiceClient::new(transfer.clone()),
+            files: transfer,
+            deadline,
+        }
+    }
+
+    /// This peer's state.
+    pub async fn node(&self) -> Result<NodeInfo, Problem> {
+        let mut client = self.node.clone();
+        let answer = self.chord(client.get_node(self.request(GetNodeRequest {}))).await?;
+        answer.node.ok_or_else(|| {
+            Problem::new(
+                Kind::ServiceFailed,
+                "The chord service of this peer answered without the peer's state.",
+            )
+        })
+    }
+
+    /// All peers.
+    pub async fn ring(&self) -> Result<GetRingResponse, Problem> {
+        let mut client = self.node.clone();
+        self.chord(client.get_ring(self.request(GetRingRequest {}))).await
+    }
+
+    /// A page of what one peer shares.
+    pub async fn list_files(&self, request: ListFilesRequest) -> Result<ListFilesResponse, Problem> {
+        let mut client = self.node.clone();
+        self.chord(client.list_files(self.request(request))).await
+    }
+
+    /// Who has the file of this name.
+    pub async fn find(&self, name: String) -> Result<FindResponse, Problem> {
+        let mut client = self.index.clone();
+        self.chord(client.find(self.request(FindRequest { name }))).await
+    }
+
+    /// A page of all names.
+    pub async fn list_names(&self, request: ListNamesRequest) -> Result<ListNamesResponse, Problem> {
+        let mut client = self.index.clone();
+        self.chord(client.list_names(self.request(request))).await
+    }
+
+    /// One of the files that this peer shares.
+    pub async fn stat(&self, path: String) -> Result<FileHeader, Problem> {
+        let mut client = self.transfer.clone();
+        let answer = self.within(client.stat(self.request(StatRequest { path })), transfer_problem).await?;
+        answer
+            .header
+            .ok_or_else(|| Problem::new(Kind::ServiceFailed, "The transfer service answered without a file."))
+    }
+
+    /// The same service, to open such a file: silences are bounded by `stall`.
+    pub fn own_files(&self, stall: Duration) -> Holder {
+        Holder::new(self.files.clone(), "this peer's transfer service", stall)
+    }
+
+    /// The service learns the deadline, too, and does not work on for nobody.
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(self.deadline);
+        request
+    }
+
+    async fn chord<T>(&self, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Problem> {
+        self.within(call, chord_problem).await
+    }
+
+    async fn within<T>(
+        &self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+        problem: fn(&Status) -> Problem,
+    ) -> Result<T, Problem> {
+        match tokio::time::timeout(self.deadline, call).await {
+            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Err(status)) => Err(problem(&status)),
+            Err(_) => Err(problem(&Status::deadline_exceeded("no answer in time"))),
+        }
+    }
+}
+
+fn chord_problem(status: &Status) -> Problem {
+    let message = reason(status);
+    match status.code() {
+        Code::FailedPrecondition => {
+            Problem::new(Kind::NotMember, format!("This peer is not a member of its ring: {message}."))
+                .retry_after(2)
+        }
+        Code::NotFound => Problem::new(Kind::PeerNotFound, sentence(&message)),
+        _ => service_problem("chord", status),
+    }
+}
+
+/// What a failure of the transfer service means for the one who wants a file of this peer.
+fn transfer_problem(status: &Status) -> Problem {
+    match status.code() {
+        // What is not a path below the directory is, for the caller, a file that is not there.
+        Code::NotFound | Code::InvalidArgument | Code::PermissionDenied => {
+            Problem::new(Kind::FileNotFound, "This peer shares no file at this path.")
+        }
+        Code::Aborted | Code::OutOfRange => {
+            Problem::new(Kind::Unavailable, "The file changed while it was read; ask again.").retry_after(1)
+        }
+        _ => service_problem("transfer", status),
+    }
+}
+
+fn service_problem(service: &str, status: &Status) -> Problem {
+    let message = reason(status);
+    let (kind, after) = match status.code() {
+        Code::InvalidArgument | Code::OutOfRange => (Kind::BadRequest, None),
+        Code::ResourceExhausted => (Kind::TooManyRequests, Some(1)),
+        Code::Unavailable => (Kind::Unavailable, Some(2)),
+        Code::Aborted => (Kind::Unavailable, Some(1)),
+        // A timeout that the client side of gRPC noticed comes as CANCELLED.
+        Code::DeadlineExceeded | Code::Cancelled => (Kind::Timeout, None),
+        _ => (Kind::ServiceFailed, None),
+    };
+    let detail = match kind {
+        Kind::BadRequest => sentence(&message),
+        Kind::Timeout => format!("The {service} service of this peer did not answer in time; ask again."),
+        Kind::TooManyRequests => format!("The {service} service of this peer is too busy: {message}."),
+        Kind::Unavailable => format!("The {service} service of this peer does not answer: {message}."),
+        _ => format!("The {service} service of this peer failed: {message}."),
+    };
+    let problem = Problem::new(kind, detail);
+    match after {
+        Some(seconds) => problem.retry_after(seconds),
+        None => problem,
+    }
+}
+
+/// Why, without a full stop.
+fn reason(status: &Status) -> String {
+    match status.message().trim_end_matches('.') {
+        "" => "it gave no reason".to_owned(),
+        message => message.to_owned(),
+    }
+}
+
+/// `reason` as a sentence of its own.
+fn sentence(reason: &str) -> String {
+    let mut letters = reason.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).chain(['.']).collect()
+}

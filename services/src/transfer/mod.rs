@@ -1,0 +1,90 @@
+//! The transfer microservice: the assignment's echo pair, and real downloads of shared files.
+//!
+//! It opens the shared directory by itself, and asks the catalog only over gRPC: for which names are shared,
+//! and for digests. Downloads go on without the catalog, then without a digest.
+mod body;
+mod catalog;
+mod download;
+mod dummy;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chordial_proto::transfer_v1::dummy_service_server::DummyServiceServer;
+use chordial_proto::transfer_v1::transfer_service_server::TransferServiceServer;
+use tonic::transport::Channel;
+
+use crate::shared_dir::{SharedDir, SharedDirError};
+use catalog::CatalogClient;
+
+pub use body::Body;
+pub use download::Transfer;
+pub use dummy::Dummy;
+
+/// Largest chunk that can be asked for, bytes: well below what one gRPC message takes.
+pub const MAX_CHUNK: usize = 1 << 20;
+
+/// How transfers are run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The shared directory; created where it is missing.
+    pub directory: PathBuf,
+    /// This peer's name, as the echo pair and messages state it.
+    pub peer_name: String,
+    /// To this peer's own catalog service; lazy, so that the order of starting does not matter.
+    pub catalog: Channel,
+    /// Bytes of one chunk, 1 to [`MAX_CHUNK`]; 64 KiB is usual.
+    pub chunk: usize,
+    /// Downloads at one time, at least 1; more are refused.
+    pub max_downloads: usize,
+    /// A download whose reader takes nothing for so long is ended; 30 s is usual.
+    pub stall: Duration,
+}
+
+/// Why transfers can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory can't be shared.
+    #[error(transparent)]
+    Directory(#[from] SharedDirError),
+    /// An option out of its range.
+    #[error("transfer option {option} is {value}; it must be {range}")]
+    Option {
+        /// Which one.
+        option: &'static str,
+        /// What it was.
+        value: String,
+        /// What it may be.
+        range: &'static str,
+    },
+}
+
+/// Opens (or creates) the directory and makes both services, to be added to a server. Blocks briefly on the
+/// file system.
+///
+/// # Errors
+/// [`Error`].
+pub fn services(
+    options: Options,
+) -> Result<(DummyServiceServer<Dummy>, TransferServiceServer<Transfer>), Error> {
+    let out_of = |option, value: String, range| Err(Error::Option { option, value, range });
+    if !(1..=MAX_CHUNK).contains(&options.chunk) {
+        return out_of("chunk", options.chunk.to_string(), "1 to 1048576 bytes");
+    }
+    if !(1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&options.max_downloads) {
+        return out_of("max_downloads", options.max_downloads.to_string(), "at least 1");
+    }
+    if options.stall.is_zero() {
+        return out_of("stall", "0s".to_owned(), "longer than 0 s");
+    }
+    let dir = Arc::new(SharedDir::open_or_create(&options.directory)?);
+    let peer: Arc<str> = options.peer_name.as_str().into();
+    let catalog = CatalogClient::new(options.catalog.clone());
+    let dummy = Dummy::new(Arc::clone(&peer), catalog.clone());
+    let transfer = Transfer::new(dir, peer, catalog, &options);
+    Ok((DummyServiceServer::new(dummy), TransferServiceServer::new(transfer)))
+}

@@ -1,0 +1,393 @@
+//! Whole networks in virtual time, over the daemon's own protocol core.
+
+use std::time::Duration;
+
+use chord::{Config, Id, Read, Status};
+use chordial_tests::ideal;
+use chordial_tests::network::{Crash, Network, Weather};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn ring(seed: u64, peers: usize) -> Network {
+    ring_of(seed, peers, Config::default())
+}
+
+/// Peers that join one after another, each through a random earlier one.
+fn ring_of(seed: u64, peers: usize, config: Config) -> Network {
+    let mut network = Network::new(seed, config, Weather::default());
+    for host in 0..peers {
+        let friends = if host == 0 { vec![] } else { vec![network.draw(host)] };
+        network.start(&friends);
+        network.run(Duration::from_millis(100));
+    }
+    network.settle(MINUTE);
+    network
+}
+
+/// A few peers under every kind of fault; its trace.
+fn eventful(seed: u64) -> String {
+    let weather = Weather { loss: 0.02, ..Weather::default() };
+    let mut network = Network::new(seed, Config::default(), weather);
+    network.keep_trace();
+    for host in 0..16 {
+        network.start(if host == 0 { &[] } else { &[0] });
+        network.share(host, &[&format!("file {host}"), "common"], &[]);
+    }
+    network.run(Duration::from_secs(20));
+    network.crash(3, Crash::Process);
+    network.crash(4, Crash::Host);
+    network.cut(&[&[0, 1, 2, 5], &[6, 7, 8]]);
+    network.run(Duration::from_secs(5));
+    network.heal();
+    network.restart(3, &[0], &[]);
+    network.leave(9);
+    let key = network.draw_id();
+    network.look_up(10, key, Read::Key(9));
+    network.run(Duration::from_secs(20));
+    network.trace().to_owned()
+}
+
+#[test]
+fn a_seed_tells_all() {
+    let trace = eventful(1);
+    assert!(trace.lines().count() > 1000);
+    assert!(trace == eventful(1), "one seed, two runs: the same to the last byte");
+    assert!(trace != eventful(2), "another seed is another run");
+}
+
+#[test]
+fn a_thousand_peers_settle_exactly_and_every_lookup_is_right() {
+    let mut network = Network::new(7, Config::default(), Weather::default());
+    network.start(&[]);
+    for host in 1..1000 {
+        let friend = network.draw(host);
+        network.start(&[friend]);
+        // Ever more at a time: waves no larger than a tenth of the ring.
+        if host % (host / 10).max(1) == 0 {
+            network.run(Duration::from_secs(1));
+        }
+    }
+    let took = network.settle(5 * MINUTE);
+    println!("1,000 peers: exact {took:?} after the last one started, {} calls", network.calls());
+    network.run(2 * MINUTE);
+
+    let members = network.members();
+    assert_eq!(members.len(), 1000);
+    let lookups: Vec<_> = (0..1000)
+        .map(|_| {
+            let (host, key) = (network.draw(1000), network.draw_id());
+            (key, network.look_up(host, key, Read::Nothing))
+        })
+        .collect();
+    network.run(Duration::from_secs(10));
+    let mut hops = 0;
+    for (key, ticket) in lookups {
+        let found = network.result(ticket).expect("every lookup ends").as_ref().expect("and finds");
+        assert_eq!(found.owner.id, ideal::owner(&members, key));
+        hops += found.route.steps.len();
+    }
+    println!("mean path {} hops", hops as f64 / 1000.0);
+}
+
+#[test]
+fn five_peers_that_all_have_friends_and_start_at_once_form_one_ring() {
+    for seed in 0..50 {
+        let mut network = Network::new(seed, Config::default(), Weather::default());
+        // A peer's number is its address, whether or not it has started.
+        let friends: [&[usize]; 5] = [&[0, 1], &[0], &[0, 1], &[1, 0], &[2, 0]];
+        for friends in friends {
+            let friends: Vec<usize> =
+                friends.iter().copied().filter(|f| *f < network.living().len() + 1).collect();
+            network.start(&friends);
+        }
+        network.restart(0, &[1, 2], &[]);
+        let took = network.settle(MINUTE);
+        assert_eq!(network.members().len(), 5, "seed {seed}");
+        assert!(took < Duration::from_secs(20), "seed {seed}: {took:?}");
+    }
+}
+
+#[test]
+fn a_peer_whose_friends_are_down_keeps_trying_and_joins_when_one_comes() {
+    let mut network = Network::new(3, Config::default(), Weather::default());
+    let first = network.start(&[]);
+    network.crash(first, Crash::Process);
+    let second = network.start(&[first]);
+    network.run(MINUTE);
+    assert_eq!(network.node(second).unwrap().status(), Status::Joining);
+    assert!(network.node(second).unwrap().trouble().contains("no friend answers"));
+    network.restart(first, &[], &[]);
+    network.settle(Duration::from_secs(15));
+    assert_eq!(network.members().len(), 2);
+}
+
+#[test]
+fn a_whole_ring_switched_on_at_once_with_only_remembered_peers_is_one_ring_again() {
+    for seed in 0..20 {
+        let mut network = ring(seed, 8);
+        let all: Vec<usize> = network.living();
+        all.iter().for_each(|host| network.crash(*host, Crash::Process));
+        network.run(MINUTE);
+        for host in &all {
+            network.restart(*host, if *host == 0 { &[] } else { &[0] }, &all);
+        }
+        network.settle(MINUTE);
+        assert_eq!(network.members().len(), 8, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_peer_restarted_at_once_takes_its_place_again() {
+    let mut network = ring(5, 12);
+    network.crash(4, Crash::Process);
+    network.restart(4, &[0], &[]);
+    let took = network.settle(MINUTE);
+    assert_eq!(network.members().len(), 12);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[test]
+fn a_quarter_killed_at_once_leaves_one_exact_ring() {
+    for seed in 0..10 {
+        let mut network = ring(seed, 40);
+        for victim in 0..10 {
+            network.crash(victim * 4, if victim % 2 == 0 { Crash::Process } else { Crash::Host });
+        }
+        let took = network.settle(MINUTE);
+        assert_eq!(network.members().len(), 30);
+        println!("seed {seed}: exact after {took:?}");
+    }
+}
+
+#[test]
+fn rings_shrink_to_one_and_grow_again() {
+    let mut network = ring(9, 6);
+    for host in 1..6 {
+        network.leave(host);
+        network.until("it has left", Duration::from_secs(8), |network| network.node(host).is_none());
+        network.settle(Duration::from_secs(20));
+    }
+    assert_eq!(network.members().len(), 1);
+    for host in 1..6 {
+        network.restart(host, &[0], &[]);
+    }
+    network.settle(MINUTE);
+    assert_eq!(network.members().len(), 6);
+}
+
+#[test]
+fn a_short_cut_through_the_ring_harms_nobody() {
+    let mut network = ring(11, 10);
+    network.cut(&[&[0, 1, 2, 3, 4]]);
+    network.run(Duration::from_secs(5));
+    network.heal();
+    network.settle(MINUTE);
+    assert_eq!(network.members().len(), 10);
+}
+
+fn shared(network: &mut Network) -> Vec<String> {
+    let names: Vec<String> = (0..network.living().len() * 10).map(|n| format!("file {n}.txt")).collect();
+    for (n, name) in names.iter().enumerate() {
+        network.share(n / 10, &[name, "everybody has this"], &[]);
+    }
+    network.until("all is published", MINUTE, |network| {
+        network.nodes().all(|node| node.publisher().pending() == 0)
+    });
+    names
+}
+
+/// Whether exactly these peers' files of one name are found, from every peer.
+fn assert_found(network: &mut Network, name: &str, publishers: &[String]) {
+    for host in network.living() {
+        let reading = network.find(host, name).unwrap_or_else(|lost| panic!("{name} from p{host}: {lost}"));
+        let mut found: Vec<String> = reading.sources.iter().map(|s| s.publisher.name.to_string()).collect();
+        found.sort();
+        assert_eq!(found, publishers, "{name} from p{host}");
+    }
+}
+
+#[test]
+fn every_file_is_found_from_every_peer_on_all_its_keepers() {
+    let mut network = ring(21, 12);
+    let names = shared(&mut network);
+    for (n, name) in names.iter().enumerate() {
+        assert_found(&mut network, name, &[format!("p{}", n / 10)]);
+        let key = Id::of(name.as_bytes());
+        let copies = network.nodes().filter(|node| node.keeper().read(key, 9, |_| true).total == 1).count();
+        assert_eq!(copies, 3, "{name}");
+    }
+    let mut everybody: Vec<String> = (0..12).map(|host| format!("p{host}")).collect();
+    everybody.sort();
+    assert_found(&mut network, "everybody has this", &everybody);
+    assert_found(&mut network, "nobody has this", &[]);
+}
+
+#[test]
+fn entries_follow_the_ring_as_peers_join_and_leave() {
+    let mut network = ring(22, 6);
+    let names = shared(&mut network);
+    for _ in 0..6 {
+        let host = network.start(&[0]);
+        network.until("it is in", Duration::from_secs(10), |network| {
+            network.node(host).is_some_and(|node| node.status() == Status::Member)
+        });
+        for name in &names {
+            let reading = network.find(host, name).expect("the newcomer can ask at once");
+            assert_eq!(reading.sources.len(), 1, "{name} at {:?}", network.now());
+        }
+    }
+    for host in 6..12 {
+        network.leave(host);
+        network.until("it has left", Duration::from_secs(8), |network| network.node(host).is_none());
+        for name in &names {
+            assert_eq!(network.find(0, name).expect("a leave loses nothing").sources.len(), 1, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_leavers_files_are_gone_at_once_and_a_dead_peers_within_its_lease() {
+    let config = Config { lease: Duration::from_secs(12), ..Config::default() };
+    let mut network = ring_of(23, 8, config);
+    let names = shared(&mut network);
+    network.leave(3);
+    network.until("it has left", Duration::from_secs(8), |network| network.node(3).is_none());
+    assert_found(&mut network, &names[30], &[]);
+
+    network.crash(5, Crash::Process);
+    network.run(Duration::from_secs(13));
+    assert_found(&mut network, &names[50], &[]);
+    assert_found(&mut network, &names[40], &["p4".into()]);
+}
+
+#[test]
+fn a_file_is_found_soon_after_it_appears_and_gone_soon_after_it_vanishes() {
+    let mut network = ring(24, 8);
+    network.share(2, &["new.txt"], &[]);
+    network.run(Duration::from_secs(1));
+    assert_found(&mut network, "new.txt", &["p2".into()]);
+    network.share(2, &[], &["new.txt"]);
+    network.run(Duration::from_secs(1));
+    assert_found(&mut network, "new.txt", &[]);
+}
+
+#[test]
+fn two_of_three_keepers_killed_at_once_lose_nothing() {
+    for seed in 30..36 {
+        let mut network = ring(seed, 10);
+        let names = shared(&mut network);
+        let key = Id::of(names[0].as_bytes());
+        let keepers: Vec<usize> = network
+            .living()
+            .into_iter()
+            .filter(|h| *h != 0 && network.node(*h).unwrap().keeper().read(key, 9, |_| true).total == 1)
+            .take(2)
+            .collect();
+        keepers.iter().for_each(|host| network.crash(*host, Crash::Process));
+        let asker = network.living()[1];
+        let reading = network.find(asker, &names[0]).expect("found at once");
+        assert_eq!(reading.sources.len(), 1, "seed {seed}");
+        network.settle(MINUTE);
+        network.run(Duration::from_secs(30));
+        let copies = network.nodes().filter(|node| node.keeper().read(key, 9, |_| true).total == 1).count();
+        assert_eq!(copies, 3, "seed {seed}: as many copies as before");
+    }
+}
+
+/// Every living peer's files, and nothing else, are found from a sample of peers.
+fn assert_index_is_exact(network: &mut Network, seed: u64, shared: &[Vec<String>]) {
+    let askers = network.living();
+    for (host, names) in shared.iter().enumerate() {
+        let lives = network.node(host).is_some();
+        for name in names {
+            let asker = askers[network.draw(askers.len())];
+            let reading =
+                network.find(asker, name).unwrap_or_else(|lost| panic!("seed {seed}: {name}: {lost}"));
+            let found: Vec<&str> = reading.sources.iter().map(|s| &*s.publisher.name).collect();
+            let expected: Vec<String> = lives.then(|| format!("p{host}")).into_iter().collect();
+            assert_eq!(found, expected, "seed {seed}: {name} asked from p{asker}");
+        }
+    }
+}
+
+/// Joins, leaves, crashes, restarts, short cuts and loss, in any order; then calm.
+fn random_faults(seed: u64) {
+    let config = Config { lease: Duration::from_secs(15), ..Config::default() };
+    let mut network = Network::new(seed, config, Weather { loss: 0.01, ..Weather::default() });
+    let mut shared = Vec::new();
+    for host in 0..12 {
+        network.start(if host == 0 { &[] } else { &[0, 1] });
+        let names: Vec<String> = (0..4).map(|n| format!("{host}/{n}")).collect();
+        network.share(host, &names.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+        shared.push(names);
+    }
+    network.run(Duration::from_secs(20));
+    for _ in 0..20 {
+        let (host, lives) = (2 + network.draw(10), network.living());
+        let up = lives.contains(&host);
+        match network.draw(6) {
+            0 if up && lives.len() > 6 => network.crash(host, Crash::Process),
+            1 if up && lives.len() > 6 => network.crash(host, Crash::Host),
+            2 if up && lives.len() > 6 => network.leave(host),
+            3 | 4 if !up => {
+                network.restart(host, &[0, 1], &[]);
+                let names: Vec<&str> = shared[host].iter().map(String::as_str).collect();
+                network.share(host, &names, &[]);
+            }
+            5 => {
+                let islanders: Vec<usize> = (0..12).filter(|_| network.draw(3) == 0).collect();
+                network.cut(&[&islanders]);
+                let span = Duration::from_millis(network.draw(4000) as u64);
+                network.run(span);
+                network.heal();
+            }
+            _ => {}
+        }
+        let pause = Duration::from_millis(network.draw(4000) as u64);
+        network.run(pause);
+    }
+    let took = network.settle(2 * MINUTE);
+    network.run(Duration::from_secs(40));
+    assert_index_is_exact(&mut network, seed, &shared);
+    if seed < 5 {
+        println!("seed {seed}: exact {took:?} after the last fault");
+    }
+}
+
+#[test]
+fn after_any_mix_of_faults_ring_and_index_become_exact() {
+    let seeds = std::env::var("CHORDIAL_SEEDS").ok().and_then(|number| number.parse().ok()).unwrap_or(60);
+    for seed in 0..seeds {
+        random_faults(seed);
+    }
+}
+
+#[test]
+fn peers_of_another_ring_are_refused_by_name() {
+    let mut network = Network::new(1, Config::default(), Weather::default());
+    network.start(&[]);
+    let stranger = network.start_with(&[0], Config { ring: "others".into(), ..Config::default() });
+    network.run(MINUTE);
+    let node = network.node(stranger).unwrap();
+    assert_eq!(node.status(), Status::Joining);
+    assert!(
+        node.trouble().contains("\"chordial\"") && node.trouble().contains("\"others\""),
+        "{}",
+        node.trouble()
+    );
+    assert_eq!(network.node(0).unwrap().predecessor(), None);
+}
+
+#[test]
+fn a_peer_left_alone_finds_its_friend_again() {
+    let mut network = Network::new(2, Config::default(), Weather::default());
+    network.start(&[]);
+    network.start(&[0]);
+    network.settle(MINUTE);
+    network.cut(&[&[0]]);
+    network.run(MINUTE);
+    assert!(network.node(1).unwrap().successors().is_empty(), "each has given the other up");
+    network.heal();
+    network.settle(MINUTE);
+    assert_eq!(network.members().len(), 2);
+}
