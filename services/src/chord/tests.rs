@@ -47,6 +47,22 @@ async fn until_holders(peer: &TestPeer, name: &str, expected: &[&str]) {
     .await;
 }
 
+/// The network's listing as (key, name, total), two names a page, and whether all pages were complete.
+async fn all_names(peer: &TestPeer) -> (Vec<(Vec<u8>, String, u64)>, bool) {
+    let (mut names, mut complete, mut cursor) = (Vec::new(), true, String::new());
+    loop {
+        let request = ListNamesRequest { limit: 2, cursor };
+        let page = IndexServiceClient::new(dial(peer)).list_names(request).await.unwrap().into_inner();
+        assert!(page.files.len() <= 2);
+        complete &= page.complete;
+        names.extend(page.files.into_iter().map(|file| (file.key, file.name, file.total)));
+        cursor = page.next;
+        if cursor.is_empty() {
+            return (names, complete);
+        }
+    }
+}
+
 async fn ring(peer: &TestPeer) -> GetRingResponse {
     NodeServiceClient::new(dial(peer)).get_ring(GetRingRequest {}).await.unwrap().into_inner()
 }
@@ -92,18 +108,13 @@ async fn a_ring_finds_files_and_forgets_those_of_peers_that_leave_or_die() {
     let whole: f64 = ring.peers.iter().map(|peer| peer.share).sum();
     assert!((whole - 1.0).abs() < 1e-9, "{whole}");
 
-    // All names, two at a time.
-    let (mut names, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let request = ListNamesRequest { limit: 2, cursor };
-        let page = IndexServiceClient::new(dial(&p2)).list_names(request).await.unwrap().into_inner();
-        assert!(page.files.len() <= 2 && page.complete);
-        names.extend(page.files.into_iter().map(|file| (file.key, file.name, file.total)));
-        cursor = page.next;
-        if cursor.is_empty() {
-            break;
-        }
-    }
+    // All names, two at a time, once the newcomers know their arcs whole.
+    until("the listing is complete", async || {
+        let (_, complete) = all_names(&p2).await;
+        if complete { Ok(()) } else { Err("it is not".into()) }
+    })
+    .await;
+    let (names, _) = all_names(&p2).await;
     assert!(names.windows(2).all(|pair| pair[0].0 < pair[1].0), "{names:?}");
     assert_eq!(names.len(), 5);
     assert!(names.iter().any(|(_, name, total)| name == "ñ.pdf" && *total == 4));
@@ -117,7 +128,7 @@ async fn a_ring_finds_files_and_forgets_those_of_peers_that_leave_or_die() {
         until_holders(peer, "two.txt", &["p2"]).await;
     }
 
-    // One is killed: it is refused, given up, and its lease runs out.
+    // One is killed: it is refused and given up, and what it had is not offered as living any more.
     let mut events = p2.handle.events();
     let died = Instant::now();
     p4.kill();
@@ -127,14 +138,32 @@ async fn a_ring_finds_files_and_forgets_those_of_peers_that_leave_or_die() {
     assert!(died.elapsed() < Duration::from_secs(3), "given up only after {:?}", died.elapsed());
     until_ring(&[&p2, &p3]).await;
     for peer in [&p2, &p3] {
-        until("the lease has run out", async || match find(peer, "four.txt").await {
-            Ok(found) if found.total == 0 => Ok(()),
-            other => Err(format!("{other:?}")),
-        })
-        .await;
+        until_holders(peer, "four.txt", &[]).await;
         until_holders(peer, "ñ.pdf", &["p2", "p3"]).await;
     }
     until_agreed(&p2, 2).await;
+}
+
+#[tokio::test]
+async fn the_entries_of_a_dead_peer_are_gone_when_its_lease_has_run_out() {
+    let config = || chord::Config { replicas: 1, ..quick() };
+    let p1 = TestPeer::start("p1", &[], config(), None).await;
+    let mut p2 = TestPeer::start("p2", &[&p1], config(), None).await;
+    until_ring(&[&p1, &p2]).await;
+    // Some of their keys are kept by p1, all but surely.
+    let names: Vec<String> = (0..32).map(|number| format!("{number}.txt")).collect();
+    p2.handle.shared(names.iter().map(|name| file(name)).collect(), vec![]).await;
+    for name in &names {
+        until_holders(&p1, name, &["p2"]).await;
+    }
+    assert!(p1.handle.snapshot().await.unwrap().owned > 0);
+    p2.kill();
+    until("the lease has run out", async || {
+        let now = p1.handle.snapshot().await.unwrap();
+        if now.owned + now.replicas == 0 { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
+    assert_eq!(find(&p1, "1.txt").await.unwrap().total, 0);
 }
 
 #[tokio::test]

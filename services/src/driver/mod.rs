@@ -18,8 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chord::{
-    Envelope, Event, Input, Node, Outcome, Output, Peer, Rejection, Request, Response, Status, Ticket, Timer,
-    Why,
+    Envelope, Event, Input, Node, Outcome, Output, Peer, Rejection, Request, Status, Ticket, Timer, Why,
 };
 use futures::FutureExt;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -139,7 +138,11 @@ impl Driver {
         if answer.is_closed() {
             return;
         }
-        let result: Result<Response, Rejection> = self.node.serve(&envelope, request, &mut self.out);
+        // Whoever has left must not seem to live because its process still runs.
+        let result = match self.left {
+            true => Err(Rejection::NotMember),
+            false => self.node.serve(&envelope, request, &mut self.out),
+        };
         let _ = answer.send(result);
         self.perform();
     }
