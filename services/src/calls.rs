@@ -300,10 +300,11 @@ mod tests {
     use chord::{Response, VERSION};
     use tokio::net::TcpListener;
     use tokio_util::sync::CancellationToken;
+    use tonic::service::Routes;
+    use tonic_health::server::HealthReporter;
 
     use super::*;
     use crate::driver::testing::{TestPeer, quick, until_ring};
-    use crate::grpc::Services;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -373,7 +374,12 @@ mod tests {
 
         let listener = TcpListener::bind(&*to.address).await.unwrap();
         let cancel = CancellationToken::new();
-        let server = tokio::spawn(crate::grpc::serve(listener, Services::new(), cancel.clone()));
+        let server = tokio::spawn(crate::grpc::serve(
+            listener,
+            Routes::default(),
+            HealthReporter::new(),
+            cancel.clone(),
+        ));
         let other = calls.node(&to.address, SECOND * 5).await.unwrap_err();
         assert!(!other.contains("nobody listens"), "{other}");
         let moved_in = ping(&calls, &to, |_| {}).await;

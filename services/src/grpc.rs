@@ -1,69 +1,33 @@
 //! Serving gRPC: health, reflection, limits, and an end with a deadline.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::body::Body;
-use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
-use tower::Service;
 
 /// Requests of one connection that are served at the same time.
 const STREAMS: u32 = 128;
 /// How long requests under way may take once the server is to stop.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// What one port serves, health checking included.
-#[derive(Clone, Debug, Default)]
-pub struct Services {
-    routes: Routes,
-    health: HealthReporter,
-}
-
-impl Services {
-    /// Nothing but health checking.
-    pub fn new() -> Services {
-        Services::default()
-    }
-
-    /// Adds a generated service.
-    // Nobody takes a port's services for numbers.
-    #[allow(clippy::should_implement_trait)]
-    pub fn add<S>(mut self, service: S) -> Services
-    where
-        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
-        S: NamedService + Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-    {
-        self.routes = self.routes.add_service(service);
-        self
-    }
-
-    /// Where services tell whether they are healthy, by name. The empty name, which means the process, is
-    /// healthy while the port is served.
-    pub fn health(&self) -> HealthReporter {
-        self.health.clone()
-    }
-}
-
-/// Serves on `listener`, with reflection, until `cancel` is cancelled; then takes no more connections, lets
-/// requests under way end, and returns after two seconds at the latest.
+/// Serves `routes`, health checking and reflection on `listener` until `cancel` is cancelled; then takes no
+/// more connections, lets requests under way end, and returns after two seconds at the latest. The health of
+/// the empty service name, which means the process, is set here; that of others is the caller's.
 ///
 /// # Errors
 /// The listener failed.
 pub async fn serve(
     listener: TcpListener,
-    services: Services,
+    routes: Routes,
+    health: HealthReporter,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Services { routes, health } = services;
     health.set_service_status("", ServingStatus::Serving).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -115,7 +79,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, Services::new(), cancel.clone()));
+        let server = tokio::spawn(serve(listener, Routes::default(), HealthReporter::new(), cancel.clone()));
         let channel = lazy_channel(&format!("http://{address}")).unwrap();
         let mut health = HealthClient::new(channel.clone());
         assert_eq!(health.check(HealthCheckRequest::default()).await.unwrap().into_inner().status, 1);

@@ -22,6 +22,7 @@ use chordial_proto::chord_v1::node_service_server::NodeServiceServer;
 use chordial_proto::convert::{Answer, Malformed, Question};
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
+use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
@@ -29,7 +30,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::calls::{MAX_MESSAGE, RING_METADATA, VERSION_METADATA};
 use crate::driver::{Handle, LookUpError, ServeError};
-use crate::grpc::Services;
+pub use feed::feed;
 
 /// The service name under which health checking says whether this peer is a member of the ring.
 pub const HEALTH: &str = "chord.v1.ChordService";
@@ -41,26 +42,23 @@ pub struct Options {
     pub catalog: Channel,
     /// Deadline of a whole lookup.
     pub lookup_timeout: Duration,
+    /// The program's version, as shown to people.
+    pub version: String,
 }
 
-/// The services of the chord port, ready to be served. Until `cancel` is cancelled, the node is told what
-/// the catalog has, and health checking whether this peer is a member.
-pub fn services(handle: Handle, options: Options, cancel: CancellationToken) -> Services {
-    let Options { catalog, lookup_timeout } = options;
+/// The services of the chord port, ready to be served. [`feed`] and [`report_health`] belong to them.
+pub fn services(handle: Handle, options: Options) -> Routes {
+    let Options { catalog, lookup_timeout, version } = options;
     let ring = ring::Ring { handle: handle.clone(), lookup_timeout };
     let index = index::Index { handle: handle.clone(), lookup_timeout };
-    let node = node::NodeApi { handle: handle.clone(), catalog: catalog.clone() };
-    let services = Services::new()
-        .add(ChordServiceServer::new(ring).max_decoding_message_size(MAX_MESSAGE))
-        .add(IndexServiceServer::new(index).max_decoding_message_size(MAX_MESSAGE))
-        .add(NodeServiceServer::new(node));
-    tokio::spawn(report_health(handle.clone(), services.health(), cancel.clone()));
-    tokio::spawn(feed::feed(catalog, handle, cancel));
-    services
+    let node = node::NodeApi { handle, catalog, version };
+    Routes::new(ChordServiceServer::new(ring).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(IndexServiceServer::new(index).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(NodeServiceServer::new(node))
 }
 
-/// Keeps health checking true to whether this peer is a member.
-async fn report_health(handle: Handle, health: HealthReporter, cancel: CancellationToken) {
+/// Keeps health checking true to whether this peer is a member, until `cancel` is cancelled.
+pub async fn report_health(handle: Handle, health: HealthReporter, cancel: CancellationToken) {
     let mut status = handle.status();
     loop {
         let serving = match *status.borrow_and_update() {

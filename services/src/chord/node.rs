@@ -13,6 +13,7 @@ use crate::driver::{Handle, Snapshot};
 pub(super) struct NodeApi {
     pub(super) handle: Handle,
     pub(super) catalog: Channel,
+    pub(super) version: String,
 }
 
 type Answered<T> = Result<Response<T>, Status>;
@@ -43,17 +44,17 @@ impl NodeService for NodeApi {
 impl NodeApi {
     async fn own(&self) -> Result<NodeInfo, Status> {
         let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
-        Ok(info(snapshot))
+        Ok(info(snapshot, &self.version))
     }
 
     async fn walk(&self) -> Result<walk::Walk, Status> {
         let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
-        Ok(walk::around(&self.handle, snapshot).await)
+        Ok(walk::around(&self.handle, snapshot, &self.version).await)
     }
 }
 
 /// A snapshot in the wire's words.
-pub(super) fn info(node: Snapshot) -> NodeInfo {
+pub(super) fn info(node: Snapshot, version: &str) -> NodeInfo {
     let state = match node.status {
         Standing::Joining => NodeState::Joining,
         Standing::Member => NodeState::Member,
@@ -74,7 +75,7 @@ pub(super) fn info(node: Snapshot) -> NodeInfo {
         owned: node.owned,
         replicas: node.replicas,
         shared_files: node.shared_files,
-        version: env!("CARGO_PKG_VERSION").to_string(),
+        version: version.to_string(),
         unpublished: node.unpublished,
         trouble: node.trouble,
     }

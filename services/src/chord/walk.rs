@@ -33,13 +33,13 @@ pub(super) struct Walk {
 }
 
 /// Walks from this peer on, over whom it and all that answer have for neighbours.
-pub(super) async fn around(handle: &Handle, own: Snapshot) -> Walk {
+pub(super) async fn around(handle: &Handle, own: Snapshot, version: &str) -> Walk {
     let me = own.me.clone();
     let mut walk =
         Walk { me: me.clone(), answered: BTreeMap::new(), silent: BTreeMap::new(), left: BTreeMap::new() };
     let hints = own.fingers.iter().map(|(_, peer)| peer).chain(&own.contacts).cloned().collect::<Vec<_>>();
-    if let Some(view) = view(&info(own.clone())) {
-        walk.take(view, info(own));
+    if let Some(view) = view(&info(own.clone(), version)) {
+        walk.take(view, info(own, version));
     }
     hints.into_iter().for_each(|peer| walk.note(peer));
 

@@ -28,7 +28,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 use crate::calls::Calls;
-use crate::config::HostPort;
 use handle::{Asked, Command, Ended};
 pub use handle::{Handle, LookUpError, ServeError, Snapshot};
 
@@ -45,16 +44,15 @@ const CALLS: usize = LOOKUPS + 1024;
 /// Events that a slow listener may lag behind before it loses some.
 const EVENTS: usize = 1024;
 
-/// Starts the task that owns `node`, which then joins through `friends` (a name with several
+/// Starts the task that owns `node`, which then joins through `friends` (by address; a name with several
 /// addresses means all of them) or peers `remembered`, or founds. The task ends when `cancel` is cancelled.
 pub fn spawn(
     node: Node,
-    calls: Calls,
-    friends: Vec<HostPort>,
-    remembered: Vec<HostPort>,
+    calls: Arc<Calls>,
+    friends: Vec<Peer>,
+    remembered: Vec<Peer>,
     cancel: CancellationToken,
 ) -> Handle {
-    let calls = Arc::new(calls);
     let (control, control_queue) = mpsc::channel(CONTROL);
     let (bulk, bulk_queue) = mpsc::channel(BULK);
     let (commands, command_queue) = mpsc::channel(COMMANDS);
@@ -76,9 +74,6 @@ pub fn spawn(
         leaving: Vec::new(),
         left: false,
     };
-    let stranger = |address: &HostPort| Peer::stranger(&address.to_string());
-    let remembered: Vec<Peer> = remembered.iter().map(stranger).collect();
-    let friends: Vec<Peer> = friends.iter().map(stranger).collect();
     let start = async move { Input::Start { friends: friends::resolve(&me, friends).await, remembered } };
     tokio::spawn(driver.run(start, control_queue, bulk_queue, command_queue, cancel));
     handle

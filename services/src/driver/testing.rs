@@ -1,5 +1,6 @@
 //! Real peers on loopback, each with a runtime of its own, so that one can be killed as a process is.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chord::index::File;
@@ -12,10 +13,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use tonic_health::server::HealthReporter;
 
 use super::Handle;
 use crate::calls::{Calls, lazy_channel};
-use crate::chord::{Options, services};
+use crate::chord::{Options, feed, report_health, services};
 
 /// How long a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -107,7 +109,7 @@ impl TestPeer {
         config: Config,
         catalog: Option<String>,
     ) -> TestPeer {
-        let friends = friends.iter().map(|friend| friend.handle.me().address.parse().unwrap()).collect();
+        let friends = friends.iter().map(|friend| Peer::stranger(&friend.handle.me().address)).collect();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
         let token = CancellationToken::new();
@@ -118,13 +120,16 @@ impl TestPeer {
             let url = catalog.clone().unwrap_or_default();
             let known = Services { catalog: url.as_str().into(), ..Services::default() };
             let node = Node::new(me, known, config);
-            let handle = super::spawn(node, Calls::new(), friends, vec![], token.clone());
+            let handle = super::spawn(node, Arc::new(Calls::new()), friends, vec![], token.clone());
             let channel = lazy_channel(&catalog.unwrap_or(format!("http://{address}"))).unwrap();
-            let options = Options { catalog: channel, lookup_timeout: Duration::from_secs(3) };
+            let health = HealthReporter::new();
+            tokio::spawn(report_health(handle.clone(), health.clone(), token.clone()));
+            tokio::spawn(feed(channel.clone(), handle.clone(), token.clone()));
+            let (catalog, version) = (channel, "test".to_string());
+            let options = Options { catalog, lookup_timeout: Duration::from_secs(3), version };
             let none = FakeCatalog { changes: watch::channel(Vec::new()).1, breaks: token.clone() };
-            let services =
-                services(handle.clone(), options, token.clone()).add(CatalogServiceServer::new(none));
-            tokio::spawn(crate::grpc::serve(listener, services, token));
+            let routes = services(handle.clone(), options).add_service(CatalogServiceServer::new(none));
+            tokio::spawn(crate::grpc::serve(listener, routes, health, token));
             handle
         });
         TestPeer { handle: started.await.unwrap(), runtime: Some(runtime) }
