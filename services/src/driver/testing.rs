@@ -138,7 +138,9 @@ impl TestPeer {
     /// Ends it as SIGKILL would: its sockets close, and it says nothing any more.
     pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // In a thread of its own, where waiting until all is dropped is allowed.
+            let end = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(5)));
+            end.join().unwrap();
         }
     }
 
