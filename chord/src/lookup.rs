@@ -21,6 +21,8 @@ const NAMED: usize = 3;
 const STEPS: usize = 64;
 /// Peers found not to answer that are named to others at most.
 const AVOIDED: usize = 16;
+/// Finger refreshes without a change after which they slow down: three sweeps in a ring of a thousand.
+const SETTLED: u32 = 30;
 /// Times that a lookup starts again from here.
 const RESTARTS: u8 = 2;
 
@@ -163,7 +165,7 @@ impl Node {
             return;
         }
         let next = self.successors.first().and_then(|peer| self.fingers.next_to_refresh(peer.id));
-        let quiet = self.finger_rounds > 2 * Id::BITS.ilog2() * 2;
+        let quiet = self.finger_rounds > SETTLED;
         let pause = if quiet { self.config.fix_fingers * 10 } else { self.config.fix_fingers };
         out.push(Output::SetTimer { timer: Timer::FixFinger, after: about(pause) });
         let Some(index) = next else { return };

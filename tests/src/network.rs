@@ -47,6 +47,7 @@ pub enum Crash {
 /// One process, past or present, at one address.
 struct Host {
     address: Arc<str>,
+    config: Config,
     node: Option<Node>,
     /// Counts lives; what was meant for an earlier one is void.
     life: u64,
@@ -162,17 +163,16 @@ impl Network {
 
     /// Starts a new peer that has these friends.
     pub fn start(&mut self, friends: &[usize]) -> usize {
+        self.start_with(friends, self.config.clone())
+    }
+
+    /// Starts a new peer with settings of its own.
+    pub fn start_with(&mut self, friends: &[usize], config: Config) -> usize {
         let host = self.hosts.len();
         let address: Arc<str> = format!("10.0.{}.{}:7300", host / 256, host % 256).into();
         self.by_address.insert(address.clone(), host);
-        self.hosts.push(Host {
-            address,
-            node: None,
-            life: 0,
-            refuses: true,
-            timers: BTreeMap::new(),
-            island: 0,
-        });
+        let timers = BTreeMap::new();
+        self.hosts.push(Host { address, config, node: None, life: 0, refuses: true, timers, island: 0 });
         self.restart(host, friends, &[]);
         host
     }
@@ -190,7 +190,7 @@ impl Network {
             name: format!("p{host}").into(),
             ..Peer::stranger(&slot.address)
         };
-        slot.node = Some(Node::new(peer, Services::default(), self.config.clone()));
+        slot.node = Some(Node::new(peer, Services::default(), slot.config.clone()));
         self.note(host, "start", &"");
         self.input(host, Input::Watching(true));
         self.input(host, Input::Start { friends, remembered });

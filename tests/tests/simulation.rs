@@ -356,7 +356,38 @@ fn random_faults(seed: u64) {
 
 #[test]
 fn after_any_mix_of_faults_ring_and_index_become_exact() {
-    for seed in 0..60 {
+    let seeds = std::env::var("CHORDIAL_SEEDS").ok().and_then(|number| number.parse().ok()).unwrap_or(60);
+    for seed in 0..seeds {
         random_faults(seed);
     }
+}
+
+#[test]
+fn peers_of_another_ring_are_refused_by_name() {
+    let mut network = Network::new(1, Config::default(), Weather::default());
+    network.start(&[]);
+    let stranger = network.start_with(&[0], Config { ring: "others".into(), ..Config::default() });
+    network.run(MINUTE);
+    let node = network.node(stranger).unwrap();
+    assert_eq!(node.status(), Status::Joining);
+    assert!(
+        node.trouble().contains("\"chordial\"") && node.trouble().contains("\"others\""),
+        "{}",
+        node.trouble()
+    );
+    assert_eq!(network.node(0).unwrap().predecessor(), None);
+}
+
+#[test]
+fn a_peer_left_alone_finds_its_friend_again() {
+    let mut network = Network::new(2, Config::default(), Weather::default());
+    network.start(&[]);
+    network.start(&[0]);
+    network.settle(MINUTE);
+    network.cut(&[&[0]]);
+    network.run(MINUTE);
+    assert!(network.node(1).unwrap().successors().is_empty(), "each has given the other up");
+    network.heal();
+    network.settle(MINUTE);
+    assert_eq!(network.members().len(), 2);
 }
