@@ -74,7 +74,7 @@ impl Detector {
     }
 
     fn suspect(&mut self, peer: &Peer) -> (&mut Suspicion, bool) {
-        let first = !self.suspects.get(&peer.id).is_some_and(|s| s.peer.incarnation == peer.incarnation);
+        let first = self.suspects.get(&peer.id).is_none_or(|s| s.peer.incarnation != peer.incarnation);
         let fresh = || Suspicion { peer: peer.clone(), refused: 0, silent: Duration::ZERO };
         if first {
             self.suspects.insert(peer.id, fresh());

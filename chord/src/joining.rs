@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::interface::{Event, Output, Status, Timer, Why, set_timer};
 use crate::message::{Outcome, Refusal, Rejection, Request, Response};
-use crate::node::{Event, Output, Status, Timer, Why, set_timer};
 use crate::{Id, Node, Peer};
 
 /// Joining peers that are remembered at most.

@@ -2,8 +2,8 @@
 //!
 //! For the ring a leave is a failure that was announced; nothing is dropped before somebody else has it.
 
+use crate::interface::{Output, Status, Why};
 use crate::message::Request;
-use crate::node::{Output, Status, Why};
 use crate::{Node, Peer};
 
 /// How far a leave has come.

@@ -21,8 +21,10 @@ mod contacts;
 mod detector;
 mod error;
 mod fingers;
+mod found;
 mod id;
 pub mod index;
+mod interface;
 mod joining;
 mod leaving;
 mod lookup;
@@ -30,18 +32,21 @@ mod membership;
 mod message;
 mod node;
 mod peer;
+mod routing;
 mod successors;
 
 pub use config::Config;
 pub use contacts::Contacts;
 pub use error::ConfigError;
 pub use fingers::FingerTable;
+pub use found::{Found, Lost, LostReason, Route, Step, Ticket};
 pub use id::{Id, NotAnId};
+pub use interface::{Event, Input, Output, Status, Timer, Why};
 pub use joining::JoinRound;
-pub use lookup::{Found, Lookup, Lost, LostReason, Route, Step, Ticket};
+pub use lookup::Lookup;
 pub use message::{
     Envelope, HandedOver, Neighbors, Outcome, Ownership, Read, Refusal, Rejection, Request, Response, VERSION,
 };
-pub use node::{Event, Input, Node, Output, Status, Timer, Why};
+pub use node::Node;
 pub use peer::{Peer, Services};
 pub use successors::SuccessorList;

@@ -3,20 +3,15 @@
 //! Iterative: the asker puts one question after another, so no peer ever waits for another. What is known
 //! of a lookup travels with its calls.
 
-use std::fmt;
 use std::time::Duration;
 
+use crate::found::{Found, Lost, LostReason, Route, Step, Ticket};
 use crate::index::{Reading, Source};
-use crate::message::{Outcome, Ownership, Read, Rejection, Request, Response};
-use crate::node::{Output, Status, Timer, Why, about};
+use crate::interface::{Output, Status, Timer, Why, about};
+use crate::message::{Outcome, Ownership, Read, Request, Response};
+use crate::routing::{Hop, NAMED};
 use crate::{Id, Node, Peer};
 
-/// Names a lookup of this node's user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// Candidates in one answer.
-const NAMED: usize = 3;
 /// Answered calls of one lookup at most, on the way to the owner.
 const STEPS: usize = 64;
 /// Peers found not to answer that are named to others at most.
@@ -25,76 +20,6 @@ const AVOIDED: usize = 16;
 const SETTLED: u32 = 30;
 /// Times that a lookup starts again from here.
 const RESTARTS: u8 = 2;
-
-/// A lookup that has ended well.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Found {
-    /// What was looked for.
-    pub key: Id,
-    /// Who is responsible.
-    pub owner: Peer,
-    /// The owner's own arc starts here, exclusive.
-    pub arc_from: Id,
-    /// The owner, then those that keep copies.
-    pub keepers: Vec<Peer>,
-    /// What was read.
-    pub reading: Reading,
-    /// How it was reached.
-    pub route: Route,
-}
-
-/// A lookup that has failed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Lost {
-    /// What was looked for.
-    pub key: Id,
-    /// Why.
-    pub reason: LostReason,
-    /// How far it came.
-    pub route: Route,
-}
-
-/// Why a lookup failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LostReason {
-    /// This peer is not a member.
-    NotMember,
-    /// Its time ran out.
-    TimedOut,
-    /// Nobody was left to ask.
-    NoWay,
-}
-
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.reason {
-            LostReason::NotMember => return f.write_str("this peer is not a member of the ring yet"),
-            LostReason::TimedOut => f.write_str("the lookup ran out of time")?,
-            LostReason::NoWay => f.write_str("no way to the responsible peer was found")?,
-        }
-        write!(f, " after {} hops", self.route.steps.len())?;
-        let failed: Vec<String> = self.route.failed.iter().map(Peer::to_string).collect();
-        if failed.is_empty() { Ok(()) } else { write!(f, "; no answer from {}", failed.join(", ")) }
-    }
-}
-
-/// How a lookup went.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Route {
-    /// The calls that were answered, in order.
-    pub steps: Vec<Step>,
-    /// Peers that did not answer.
-    pub failed: Vec<Peer>,
-}
-
-/// One answered call of a lookup.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Step {
-    /// Who answered.
-    pub peer: Peer,
-    /// Round-trip time.
-    pub took: Duration,
-}
 
 /// All that is known of a lookup under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -135,12 +60,6 @@ enum Phase {
     Copies { all: bool },
     /// Nor do they: publishers are asked themselves.
     Publishers { all: bool },
-}
-
-/// A peer's answer from its own tables.
-enum Hop {
-    Mine,
-    Closer { peers: Vec<Peer>, last: bool },
 }
 
 impl Node {
@@ -368,98 +287,6 @@ impl Node {
             // Tried again at the next tick.
             Purpose::Place => self.placing = false,
         }
-    }
-
-    /// Answers one step of somebody's lookup.
-    pub(crate) fn serve_next_hop(
-        &self,
-        key: Id,
-        avoid: &[Id],
-        last: bool,
-        read: Read,
-    ) -> Result<Response, Rejection> {
-        match read {
-            Read::Own(limit) => return Ok(Response::Reading(self.own(key, limit))),
-            Read::Copies(limit) => return Ok(Response::Reading(self.copies(key, limit))),
-            Read::Nothing | Read::Key(_) | Read::Range(_) => {}
-        }
-        if self.status != Status::Member {
-            return Err(Rejection::NotMember);
-        }
-        Ok(match self.next_hop(key, avoid, last) {
-            Hop::Mine => Response::Owner(Box::new(self.ownership(key, read))),
-            Hop::Closer { peers, last } => Response::Closer { peers, last },
-        })
-    }
-
-    /// Whose the key is, as far as this peer's tables tell. `last`: somebody holds this peer responsible.
-    fn next_hop(&self, key: Id, avoid: &[Id], last: bool) -> Hop {
-        let usable = |peer: &&Peer| !avoid.contains(&peer.id) && !self.detector.is_given_up(peer);
-        let predecessor = self.predecessor.as_ref().filter(usable);
-        let mut following = self.successors.as_slice().iter().filter(usable).take(NAMED).peekable();
-        match (predecessor, following.peek()) {
-            (Some(predecessor), _) if key.is_within(predecessor.id, self.me.id) => Hop::Mine,
-            (Some(predecessor), _) if last => Hop::Closer { peers: vec![predecessor.clone()], last: true },
-            // The predecessor is dead and we follow next.
-            (None, _) if last => Hop::Mine,
-            (_, Some(first)) if key.is_within(self.me.id, first.id) => {
-                Hop::Closer { peers: following.cloned().collect(), last: true }
-            }
-            (None, None) => Hop::Mine,
-            (Some(predecessor), None) => Hop::Closer { peers: vec![predecessor.clone()], last: true },
-            (_, Some(_)) => Hop::Closer { peers: self.preceding(key, avoid), last: false },
-        }
-    }
-
-    /// The known peers that come closest before a key, closest first; suspects last.
-    pub(crate) fn preceding(&self, key: Id, avoid: &[Id]) -> Vec<Peer> {
-        let usable = |peer: &&Peer| {
-            peer.id.is_between(self.me.id, key)
-                && !avoid.contains(&peer.id)
-                && !self.detector.is_given_up(peer)
-        };
-        let contacts = self.contacts.before(key).take_while(|peer| peer.id.is_between(self.me.id, key));
-        let contacts = contacts.filter(usable).take(NAMED);
-        let fingers = self.fingers.iter().map(|(_, peer)| peer).filter(usable);
-        let successors = self.successors.as_slice().iter().filter(usable);
-        let mut peers: Vec<&Peer> = contacts.chain(fingers).chain(successors).collect();
-        peers.sort_by_key(|peer| (self.detector.is_suspect(peer.id), peer.id.distance_to(key)));
-        peers.dedup_by_key(|peer| peer.id);
-        peers.into_iter().take(NAMED).cloned().collect()
-    }
-
-    /// This peer's claim to a key.
-    fn ownership(&self, key: Id, read: Read) -> Ownership {
-        let copies = self.successors.as_slice().iter().take(self.config.replicas - 1);
-        let alive = |peer: &Peer| !self.detector.is_given_up(peer);
-        let mut reading = match read {
-            Read::Key(limit) => self.keeper.read(key, limit, alive),
-            Read::Range(limit) => self.keeper.read_range(key, self.me.id, limit, alive),
-            Read::Nothing | Read::Own(_) | Read::Copies(_) => Reading::default(),
-        };
-        reading.complete = self.is_arc_complete();
-        Ownership {
-            owner: self.me.clone(),
-            arc_from: self.arc_from(),
-            keepers: std::iter::once(&self.me).chain(copies).cloned().collect(),
-            reading,
-        }
-    }
-
-    fn copies(&self, key: Id, limit: usize) -> Reading {
-        let alive = |peer: &Peer| !self.detector.is_given_up(peer);
-        Reading { complete: self.is_complete_for(key), ..self.keeper.read(key, limit, alive) }
-    }
-
-    fn own(&self, key: Id, limit: usize) -> Reading {
-        let source = |entry: &crate::index::Entry| Source {
-            publisher: self.me.clone(),
-            services: self.services.clone(),
-            entry: entry.clone(),
-            alive: true,
-        };
-        let sources: Vec<Source> = self.publisher.entries(key).take(limit).map(source).collect();
-        Reading { total: self.publisher.entries(key).count() as u64, sources, complete: false, next: None }
     }
 }
 

@@ -4,8 +4,8 @@
 //! A pointer is adopted only from a peer that has just answered, and one operation is open at a time.
 //! "Dead" means given up by the failure detector; silence alone closes an operation unchanged.
 
+use crate::interface::{Event, Output, Status, Timer, Why, about, set_timer};
 use crate::message::{Neighbors, Outcome, Rejection, Request, Response};
-use crate::node::{Event, Output, Status, Timer, Why, about, set_timer};
 use crate::{Node, Peer};
 
 /// The membership operation that is open; its reply closes it.
@@ -49,8 +49,8 @@ impl Node {
     /// Where a peer without successors looks for one: its predecessor, else the next contact clockwise.
     fn way_back(&self) -> Option<Peer> {
         let usable = |peer: &&Peer| peer.id != self.me.id && !self.detector.is_given_up(peer);
-        let contacts = self.contacts.from(self.me.id).filter(|peer| !self.detector.is_suspect(peer.id));
-        self.predecessor.as_ref().filter(usable).or_else(|| contacts.filter(usable).next()).cloned()
+        let mut contacts = self.contacts.from(self.me.id).filter(|peer| !self.detector.is_suspect(peer.id));
+        self.predecessor.as_ref().filter(usable).or_else(|| contacts.find(usable)).cloned()
     }
 
     fn adopt_next(&mut self, peer: Peer, out: &mut Vec<Output>) {

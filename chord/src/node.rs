@@ -1,185 +1,19 @@
 //! The node: everything a peer is, as one value. Requests, replies and timers go in; calls, timers and
 //! results come out. `serve` and `handle` only dispatch.
 
-use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contacts::Contacts;
 use crate::detector::{Detector, Verdict};
 use crate::fingers::FingerTable;
-use crate::index::{File, Keeper, Publisher, Sent};
-use crate::joining::{JoinRound, Joining};
+use crate::index::{HandOver, Keeper, Publisher};
+use crate::interface::{Event, Input, Output, Status, Timer, Why, set_timer};
+use crate::joining::Joining;
 use crate::leaving::Leaving;
-use crate::lookup::{Found, Lookup, Lost, Ticket};
 use crate::membership::Operation;
-use crate::message::{Envelope, Neighbors, Outcome, Read, Rejection, Request, Response, VERSION};
+use crate::message::{Envelope, Neighbors, Outcome, Rejection, Request, Response, VERSION};
 use crate::successors::SuccessorList;
 use crate::{Config, Id, Peer, Services};
-
-/// Where a node stands between start and end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Status {
-    /// Not started, or looking for its place: refuses questions, or it would claim every key.
-    Joining,
-    /// Part of the ring.
-    Member,
-    /// Handing over; then gone.
-    Leaving,
-}
-
-/// The timers of a node. Setting one replaces it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Timer {
-    /// Try to join again.
-    Join,
-    /// A stabilize round is due.
-    Stabilize,
-    /// One finger is to be refreshed.
-    FixFinger,
-    /// Suspects are to be asked again.
-    Probe,
-    /// Compare the own arc with those that keep copies of it.
-    Repair,
-    /// A second has passed: leases, ages and renewals.
-    Tick,
-}
-
-/// What happens to a node, besides requests of other peers.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// It starts: join through these friends, or through peers remembered, or found a ring.
-    Start {
-        /// As configured, by address, first one first. A node that has friends never founds alone.
-        friends: Vec<Peer>,
-        /// From an earlier life.
-        remembered: Vec<Peer>,
-    },
-    /// Leave gracefully; [`Output::Left`] follows.
-    Leave,
-    /// Find the peer responsible for a key and read there. [`Output::Found`] or [`Output::Lost`] follows.
-    Lookup {
-        /// Names the lookup.
-        ticket: Ticket,
-        /// What for.
-        key: Id,
-        /// What to read at the end.
-        read: Read,
-        /// Time until it is lost.
-        within: Duration,
-    },
-    /// Files of this peer that are new or changed, and paths that are gone.
-    Shared {
-        /// New or changed.
-        present: Vec<File>,
-        /// Gone.
-        gone: Vec<Arc<str>>,
-    },
-    /// Whether the catalog can be watched: a publisher renews only while it is.
-    Watching(bool),
-    /// How a call ended; exactly one per [`Output::Call`].
-    Reply {
-        /// Who was called; for a stranger that answered, who it really is.
-        from: Peer,
-        /// From the call.
-        why: Why,
-        /// From call to reply.
-        took: Duration,
-        /// How it ended.
-        outcome: Outcome,
-    },
-    /// A timer has run out.
-    Timer {
-        /// Which.
-        timer: Timer,
-        /// After so long since it was set, lateness included.
-        after: Duration,
-    },
-}
-
-/// What a node wants done.
-#[derive(Clone, Debug)]
-pub enum Output {
-    /// Ask another peer; [`Input::Reply`] must follow.
-    Call {
-        /// Whom.
-        to: Peer,
-        /// What.
-        request: Request,
-        /// Comes back with the reply.
-        why: Why,
-        /// The deadline; past it the outcome is [`Outcome::Silent`].
-        within: Duration,
-    },
-    /// Wake me within this span; replaces the same timer. The span is jitter to be drawn from.
-    SetTimer {
-        /// Which.
-        timer: Timer,
-        /// From, to.
-        after: Range<Duration>,
-    },
-    /// A lookup has ended well.
-    Found(Ticket, Box<Found>),
-    /// A lookup has failed.
-    Lost(Ticket, Box<Lost>),
-    /// Something worth telling people.
-    Event(Event),
-    /// The node has left; nothing more will come of it.
-    Left,
-}
-
-/// Why a call was made. It travels out with the call and back with its reply, so there is no table of
-/// pending calls.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// To find the own place; with what is left to try.
-    Join(Box<JoinRound>),
-    /// The open operation asks for somebody's neighbours.
-    Stabilize,
-    /// The open operation asks whether the predecessor lives.
-    Rectify,
-    /// To tell somebody something; the reply says only that it lives.
-    Tell,
-    /// To see whether a suspect lives.
-    Probe,
-    /// A lookup; with all that is known of it.
-    Lookup(Box<Lookup>),
-    /// Own entries, for a keeper.
-    Publish(Sent),
-    /// All own entries are withdrawn, on leaving.
-    Withdraw,
-    /// Is a copy of the own arc the same?
-    Compare,
-    /// Entries of others, for a new keeper.
-    HandOver,
-    /// The farewell to a neighbour.
-    Farewell,
-}
-
-/// What a person who watches a node would like to know.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Event {
-    /// It founded a ring.
-    Founded,
-    /// It joined behind this peer.
-    Joined(Peer),
-    /// It can't join, in words for people. Said once for each new reason.
-    CannotJoin(String),
-    /// Its immediate successor is now this peer; none: it stands alone.
-    Successor(Option<Peer>),
-    /// Its predecessor is now this peer.
-    Predecessor(Peer),
-    /// A peer does not answer.
-    Suspected(Peer),
-    /// A suspected peer answers again.
-    Recovered(Peer),
-    /// A peer counts as dead.
-    GivenUp(Peer),
-    /// A peer said goodbye.
-    HasLeft(Peer),
-    /// A publisher's lease ran out.
-    LeaseExpired(Peer),
-}
 
 /// One peer of a Chord ring.
 ///
@@ -216,7 +50,7 @@ pub struct Node {
     pub(crate) publisher: Publisher,
     pub(crate) watching: bool,
     pub(crate) placing: bool,
-    pub(crate) hand_overs: Vec<crate::index::HandOver>,
+    pub(crate) hand_overs: Vec<HandOver>,
 }
 
 impl Node {
@@ -507,14 +341,4 @@ impl Node {
     pub fn is_busy(&self) -> bool {
         self.operation.is_some()
     }
-}
-
-pub(crate) fn set_timer(out: &mut Vec<Output>, timer: Timer, millis: Range<u64>) {
-    let after = Duration::from_millis(millis.start)..Duration::from_millis(millis.end);
-    out.push(Output::SetTimer { timer, after });
-}
-
-/// A span of a tenth around a duration.
-pub(crate) fn about(time: Duration) -> Range<Duration> {
-    time * 9 / 10..time * 11 / 10
 }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{KeptBatch, PublisherDigest};
+use crate::interface::{Output, Status, Timer, Why, about};
 use crate::message::{HandedOver, Outcome, Request, Response};
-use crate::node::{Output, Status, Timer, Why, about};
 use crate::{Id, Node, Peer};
 
 /// Hand-overs at a time; a further one waits for the next repair.

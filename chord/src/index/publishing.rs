@@ -1,8 +1,8 @@
 //! The publisher's side of the protocol: placing keys, sending entries, renewing leases.
 
 use super::{ArcAnswer, ArcDigest, Sent};
+use crate::interface::{Output, Status, Why};
 use crate::message::{Outcome, Request, Response};
-use crate::node::{Output, Status, Why};
 use crate::{Node, Peer, Services};
 
 impl Node {

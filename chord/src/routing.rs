@@ -1,0 +1,109 @@
+//! What a peer's own tables say about a key: whose it is, and who comes closer.
+
+use crate::index::{Entry, Reading, Source};
+use crate::interface::Status;
+use crate::message::{Ownership, Read, Rejection, Response};
+use crate::{Id, Node, Peer};
+
+/// Candidates in one answer.
+pub(crate) const NAMED: usize = 3;
+
+/// A peer's answer from its own tables.
+pub(crate) enum Hop {
+    Mine,
+    Closer { peers: Vec<Peer>, last: bool },
+}
+
+impl Node {
+    /// Answers one step of somebody's lookup.
+    pub(crate) fn serve_next_hop(
+        &self,
+        key: Id,
+        avoid: &[Id],
+        last: bool,
+        read: Read,
+    ) -> Result<Response, Rejection> {
+        match read {
+            Read::Own(limit) => return Ok(Response::Reading(self.own(key, limit))),
+            Read::Copies(limit) => return Ok(Response::Reading(self.copies(key, limit))),
+            Read::Nothing | Read::Key(_) | Read::Range(_) => {}
+        }
+        if self.status != Status::Member {
+            return Err(Rejection::NotMember);
+        }
+        Ok(match self.next_hop(key, avoid, last) {
+            Hop::Mine => Response::Owner(Box::new(self.ownership(key, read))),
+            Hop::Closer { peers, last } => Response::Closer { peers, last },
+        })
+    }
+
+    /// Whose the key is, as far as this peer's tables tell. `last`: somebody holds this peer responsible.
+    pub(crate) fn next_hop(&self, key: Id, avoid: &[Id], last: bool) -> Hop {
+        let usable = |peer: &&Peer| !avoid.contains(&peer.id) && !self.detector.is_given_up(peer);
+        let predecessor = self.predecessor.as_ref().filter(usable);
+        let mut following = self.successors.as_slice().iter().filter(usable).take(NAMED).peekable();
+        match (predecessor, following.peek()) {
+            (Some(predecessor), _) if key.is_within(predecessor.id, self.me.id) => Hop::Mine,
+            (Some(predecessor), _) if last => Hop::Closer { peers: vec![predecessor.clone()], last: true },
+            // The predecessor is dead and we follow next.
+            (None, _) if last => Hop::Mine,
+            (_, Some(first)) if key.is_within(self.me.id, first.id) => {
+                Hop::Closer { peers: following.cloned().collect(), last: true }
+            }
+            (None, None) => Hop::Mine,
+            (Some(predecessor), None) => Hop::Closer { peers: vec![predecessor.clone()], last: true },
+            (_, Some(_)) => Hop::Closer { peers: self.preceding(key, avoid), last: false },
+        }
+    }
+
+    /// The known peers that come closest before a key, closest first; suspects last.
+    pub(crate) fn preceding(&self, key: Id, avoid: &[Id]) -> Vec<Peer> {
+        let usable = |peer: &&Peer| {
+            peer.id.is_between(self.me.id, key)
+                && !avoid.contains(&peer.id)
+                && !self.detector.is_given_up(peer)
+        };
+        let contacts = self.contacts.before(key).take_while(|peer| peer.id.is_between(self.me.id, key));
+        let contacts = contacts.filter(usable).take(NAMED);
+        let fingers = self.fingers.iter().map(|(_, peer)| peer).filter(usable);
+        let successors = self.successors.as_slice().iter().filter(usable);
+        let mut peers: Vec<&Peer> = contacts.chain(fingers).chain(successors).collect();
+        peers.sort_by_key(|peer| (self.detector.is_suspect(peer.id), peer.id.distance_to(key)));
+        peers.dedup_by_key(|peer| peer.id);
+        peers.into_iter().take(NAMED).cloned().collect()
+    }
+
+    /// This peer's claim to a key.
+    pub(crate) fn ownership(&self, key: Id, read: Read) -> Ownership {
+        let copies = self.successors.as_slice().iter().take(self.config.replicas - 1);
+        let alive = |peer: &Peer| !self.detector.is_given_up(peer);
+        let mut reading = match read {
+            Read::Key(limit) => self.keeper.read(key, limit, alive),
+            Read::Range(limit) => self.keeper.read_range(key, self.me.id, limit, alive),
+            Read::Nothing | Read::Own(_) | Read::Copies(_) => Reading::default(),
+        };
+        reading.complete = self.is_arc_complete();
+        Ownership {
+            owner: self.me.clone(),
+            arc_from: self.arc_from(),
+            keepers: std::iter::once(&self.me).chain(copies).cloned().collect(),
+            reading,
+        }
+    }
+
+    pub(crate) fn copies(&self, key: Id, limit: usize) -> Reading {
+        let alive = |peer: &Peer| !self.detector.is_given_up(peer);
+        Reading { complete: self.is_complete_for(key), ..self.keeper.read(key, limit, alive) }
+    }
+
+    pub(crate) fn own(&self, key: Id, limit: usize) -> Reading {
+        let source = |entry: &Entry| Source {
+            publisher: self.me.clone(),
+            services: self.services.clone(),
+            entry: entry.clone(),
+            alive: true,
+        };
+        let sources: Vec<Source> = self.publisher.entries(key).take(limit).map(source).collect();
+        Reading { total: self.publisher.entries(key).count() as u64, sources, complete: false, next: None }
+    }
+}
