@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::index::{ArcAnswer, ArcDigest, Batch, KeptBatch, PublisherDigest, Reading};
+use crate::index::{ArcAnswer, ArcDigest, Batch, KeptArc, KeptBatch, PublisherDigest, Reading};
 use crate::{Id, Peer, Services};
 
 /// The protocol's version. Peers of different versions refuse each other.
@@ -63,7 +63,7 @@ pub enum Request {
         /// Whether these are all such arcs.
         all: bool,
     },
-    /// This is what I publish under these keys. Answered by `Done`.
+    /// This is what I publish under these keys. Answered by `Published`.
     Publish(Box<Batch>),
     /// I publish nothing any more. Answered by `Done`.
     Withdraw,
@@ -133,6 +133,9 @@ pub enum Response {
     Reading(Reading),
     /// One answer for each arc asked about.
     Renewed(Vec<ArcAnswer>),
+    /// It is kept. With the arc that the one asked is responsible for: the publisher may not know yet that
+    /// it has changed hands.
+    Published(KeptArc),
     /// Publishers whose entries the one asked would like to have.
     Wanted(Vec<Id>),
 }

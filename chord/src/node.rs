@@ -110,7 +110,7 @@ impl Node {
             }
             Request::Publish(batch) => {
                 self.keeper.publish(from, &batch);
-                Ok(Response::Done)
+                Ok(Response::Published(self.kept_arc()))
             }
             Request::Withdraw => {
                 self.keeper.withdraw_life(from);

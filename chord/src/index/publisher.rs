@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arc::within;
-use super::{ArcAnswer, ArcDigest, Batch, Digest, Entry, File};
-use crate::message::Request;
+use super::{ArcAnswer, ArcDigest, Batch, Digest, Entry, File, KeptArc};
+use crate::message::{Request, Response};
 use crate::{Id, Peer, Services};
 
 /// A publisher's files, the arcs that hold their keys, and the state of each keeper of each arc.
@@ -160,10 +160,12 @@ impl Publisher {
         None
     }
 
-    /// The peer `keepers[0]` is responsible for the arc (`from`, its identifier]; all `keepers` keep it.
-    pub fn place(&mut self, from: Id, keepers: &[Peer]) {
-        let Some(owner) = keepers.first() else { return };
-        let to = owner.id;
+    /// The first of the keepers is responsible for this arc; all of them keep it.
+    pub fn place(&mut self, KeptArc { from, keepers }: &KeptArc) {
+        let (from, Some(to)) = (*from, keepers.first().map(|owner| owner.id)) else { return };
+        if self.arcs.get(&to).is_some_and(|arc| arc.from == from && self.same_keepers(arc, keepers)) {
+            return;
+        }
         let known = self.arcs.remove(&to);
         // Whatever ends inside of this arc, or reaches over its start, is out of date.
         let stale: Vec<Id> = within(&self.arcs, from, to).map(|(end, _)| *end).collect();
@@ -195,6 +197,12 @@ impl Publisher {
             }
         }
         self.arcs.insert(to, arc);
+    }
+
+    fn same_keepers(&self, arc: &Placed, keepers: &[Peer]) -> bool {
+        let known = |peer: &Peer| self.links.get(&peer.id).is_some_and(|link| link.peer.is_same_life(peer));
+        arc.keepers.len() == keepers.len()
+            && keepers.iter().all(|k| arc.keepers.contains_key(&k.id) && known(k))
     }
 
     fn displace(&mut self, to: Id) {
@@ -342,8 +350,8 @@ impl Publisher {
         Some((Request::Publish(Box::new(batch)), Sent::Changes { arc: to, sequence }))
     }
 
-    /// A keeper answered. `answers` are those to a renewal.
-    pub fn acknowledge(&mut self, keeper: Id, sent: Sent, answers: &[ArcAnswer]) {
+    /// A keeper did what it was asked.
+    pub fn acknowledge(&mut self, keeper: Id, sent: Sent, response: Response) {
         if let Some(link) = self.links.get_mut(&keeper) {
             link.busy = false;
             link.failures = 0;
@@ -351,25 +359,28 @@ impl Publisher {
                 link.since_renewal = Duration::ZERO;
             }
         }
-        match sent {
-            Sent::Renewal { sequence, arcs } => {
-                for ((from, to), answer) in arcs.into_iter().zip(answers) {
-                    self.compared(keeper, (from, to), sequence, answer);
+        match (sent, response) {
+            (Sent::Renewal { sequence, arcs }, Response::Renewed(answers)) => {
+                for (arc, answer) in arcs.into_iter().zip(&answers) {
+                    self.compared(keeper, arc, sequence, answer);
                 }
             }
-            Sent::Portion { arc: to, reached } => {
+            (Sent::Portion { arc: to, reached }, Response::Published(arc)) => {
                 self.advance(keeper, to, |progress| match progress {
                     Progress::Send { at, .. } if reached == to => Progress::UpTo(at),
                     Progress::Send { at, .. } => Progress::Send { cursor: reached, at },
                     other => other,
                 });
+                self.confirm(keeper, to, &arc);
             }
-            Sent::Changes { arc: to, sequence } => {
+            (Sent::Changes { arc: to, sequence }, Response::Published(arc)) => {
                 self.advance(keeper, to, |progress| match progress {
                     Progress::UpTo(known) => Progress::UpTo(known.max(sequence)),
                     other => other,
                 });
+                self.confirm(keeper, to, &arc);
             }
+            _ => {}
         }
         self.forget_settled();
     }
@@ -385,9 +396,17 @@ impl Publisher {
             (_, false) => Progress::Send { cursor: from, at: sequence },
         });
         match &answer.owner {
-            Some((start, keepers)) if keeper == to => self.place(*start, keepers),
+            Some(arc) => self.confirm(keeper, to, arc),
             None if keeper == to => self.displace(to),
-            _ => {}
+            None => {}
+        }
+    }
+
+    /// The one responsible for the arc that ends at `to` said what it is responsible for: a part of the arc
+    /// may have gone to a newcomer.
+    fn confirm(&mut self, keeper: Id, to: Id, arc: &KeptArc) {
+        if keeper == to && self.arcs.contains_key(&to) {
+            self.place(arc);
         }
     }
 

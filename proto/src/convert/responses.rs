@@ -40,7 +40,7 @@ macro_rules! done {
     };
 }
 
-done!(NotifyResponse, PokeResponse, LeaveResponse, PublishResponse, WithdrawResponse, HandOverResponse);
+done!(NotifyResponse, PokeResponse, LeaveResponse, WithdrawResponse, HandOverResponse);
 
 fn responder(wire: Option<wire::Peer>) -> Result<Option<Peer>, Malformed> {
     let peer: Peer = required(wire, "responder")?.try_into()?;
@@ -98,6 +98,19 @@ impl Answer for wire::StabilizeResponse {
             None => Response::Unchanged,
         };
         Ok((response, None))
+    }
+}
+
+impl Answer for wire::PublishResponse {
+    fn of(response: Response, _: &Peer) -> Result<Self, Mismatch> {
+        match response {
+            Response::Published(arc) => Ok(wire::PublishResponse { arc: Some(arc.into()) }),
+            _ => Err(Mismatch),
+        }
+    }
+
+    fn into_core(self) -> Result<(Response, Option<Peer>), Malformed> {
+        Ok((Response::Published(required(self.arc, "PublishResponse.arc")?.try_into()?), None))
     }
 }
 

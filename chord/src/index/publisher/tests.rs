@@ -13,26 +13,31 @@ fn peer(number: u64) -> Peer {
     Peer { id: Id::from(number), incarnation: 1, address: "".into(), name: "".into() }
 }
 
+fn kept<const N: usize>(from: Id, keepers: [Peer; N]) -> KeptArc {
+    KeptArc { from, keepers: keepers.to_vec() }
+}
+
 /// Carries all messages to one keeper that is responsible for the whole ring.
 fn settle(publisher: &mut Publisher, keeper: &mut Keeper) -> usize {
     let (me, mut messages) = (peer(9), 0);
     while let Some((to, request, sent)) = publisher.next_message(&Services::default(), RENEWAL, 2) {
         messages += 1;
         assert!(messages < 1000, "it must settle");
-        let answers = match request {
+        let response = match request {
             Request::Renew { services, sequence, arcs, .. } => {
                 let same = keeper.renew(&me, &services, sequence, &arcs, None);
-                same.into_iter()
-                    .map(|same| ArcAnswer { same, owner: Some((to.id, vec![to.clone()])) })
-                    .collect()
+                let owner = Some(kept(to.id, [to.clone()]));
+                Response::Renewed(
+                    same.into_iter().map(|same| ArcAnswer { same, owner: owner.clone() }).collect(),
+                )
             }
             Request::Publish(batch) => {
                 keeper.publish(&me, &batch);
-                Vec::new()
+                Response::Published(kept(to.id, [to.clone()]))
             }
             other => panic!("unexpected {other:?}"),
         };
-        publisher.acknowledge(to.id, sent, &answers);
+        publisher.acknowledge(to.id, sent, response);
     }
     messages
 }
@@ -46,7 +51,7 @@ fn everything_is_sent_then_only_changes_then_nothing() {
     let (mut publisher, mut keeper) = (Publisher::default(), Keeper::default());
     publisher.update(["a", "b", "c", "d", "e"].map(file).to_vec(), &[]);
     assert!(publisher.unplaced().is_some());
-    publisher.place(Id::from(5), &[peer(5)]);
+    publisher.place(&kept(Id::from(5), [peer(5)]));
     assert_eq!(publisher.unplaced(), None);
     settle(&mut publisher, &mut keeper);
     assert_eq!(names(&keeper, &["a", "b", "c", "d", "e"]), [true; 5]);
@@ -62,7 +67,7 @@ fn everything_is_sent_then_only_changes_then_nothing() {
 fn a_renewal_of_unchanged_files_is_one_message() {
     let (mut publisher, mut keeper) = (Publisher::default(), Keeper::default());
     publisher.update(["a", "b", "c"].map(file).to_vec(), &[]);
-    publisher.place(Id::from(5), &[peer(5)]);
+    publisher.place(&kept(Id::from(5), [peer(5)]));
     settle(&mut publisher, &mut keeper);
     publisher.pass(RENEWAL);
     assert_eq!(settle(&mut publisher, &mut keeper), 1);
@@ -73,19 +78,21 @@ fn a_change_while_an_arc_is_being_sent_is_not_lost() {
     let (mut publisher, mut keeper) = (Publisher::default(), Keeper::default());
     let files: Vec<File> = (0..20).map(|n| file(&n.to_string())).collect();
     publisher.update(files, &[]);
-    publisher.place(Id::from(5), &[peer(5)]);
+    publisher.place(&kept(Id::from(5), [peer(5)]));
     let me = peer(9);
     for _ in 0..4 {
         let (to, request, sent) = publisher.next_message(&Services::default(), RENEWAL, 2).unwrap();
-        let mut answers = Vec::new();
-        match request {
+        let response = match request {
             Request::Renew { .. } => {
-                answers = vec![ArcAnswer { same: false, owner: Some((to.id, vec![to.clone()])) }]
+                Response::Renewed(vec![ArcAnswer { same: false, owner: Some(kept(to.id, [to.clone()])) }])
             }
-            Request::Publish(batch) => keeper.publish(&me, &batch),
+            Request::Publish(batch) => {
+                keeper.publish(&me, &batch);
+                Response::Published(kept(to.id, [to.clone()]))
+            }
             other => panic!("unexpected {other:?}"),
-        }
-        publisher.acknowledge(to.id, sent, &answers);
+        };
+        publisher.acknowledge(to.id, sent, response);
     }
     let gone: Vec<Arc<str>> = (0..10).map(|n| n.to_string().into()).collect();
     publisher.update(vec![file("new")], &gone);
@@ -99,7 +106,7 @@ fn a_change_while_an_arc_is_being_sent_is_not_lost() {
 fn a_lost_keeper_unplaces_its_keys() {
     let mut publisher = Publisher::default();
     publisher.update(vec![file("a")], &[]);
-    publisher.place(Id::from(5), &[peer(5), peer(6)]);
+    publisher.place(&kept(Id::from(5), [peer(5), peer(6)]));
     publisher.lose(Id::from(6));
     assert!(publisher.unplaced().is_some());
 }
@@ -109,8 +116,8 @@ fn arcs_that_overlap_a_newer_one_are_placed_anew() {
     let mut publisher = Publisher::default();
     publisher.update((0..50).map(|n| file(&n.to_string())).collect(), &[]);
     let owner = |name: &str| Peer { id: Id::of(name.as_bytes()), ..peer(0) };
-    publisher.place(owner("p").id, &[owner("p")]);
-    publisher.place(owner("p").id, &[owner("q")]);
+    publisher.place(&kept(owner("p").id, [owner("p")]));
+    publisher.place(&kept(owner("p").id, [owner("q")]));
     let uncovered: Vec<bool> = (0..50)
         .map(|n| Id::of(n.to_string().as_bytes()))
         .map(|key| !key.is_within(owner("p").id, owner("q").id))
