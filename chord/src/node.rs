@@ -100,6 +100,7 @@ impl Node {
             Request::Join => self.serve_join(from),
             Request::Stabilize { seen } => self.serve_stabilize(seen),
             Request::NextHop { key, avoid, last, read } => self.serve_next_hop(key, &avoid, last, read),
+            Request::Ping if self.status == Status::Leaving => Err(Rejection::NotMember),
             Request::Ping => Ok(Response::Done),
             _ if self.status == Status::Joining => Err(Rejection::NotMember),
             Request::Notify => self.serve_notify(from, out),

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arc::within;
+use super::keeper::MESSAGE_BYTES;
 use super::{ArcAnswer, ArcDigest, Batch, Digest, Entry, File, KeptArc};
 use crate::message::{Request, Response};
 use crate::{Id, Peer, Services};
+
+/// Files of one name that one publisher states at most.
+const SAME_NAME: usize = 1000;
 
 /// A publisher's files, the arcs that hold their keys, and the state of each keeper of each arc.
 ///
@@ -128,9 +132,9 @@ impl Publisher {
         self.files.is_empty()
     }
 
-    /// What is shared under a key.
+    /// What is published under a key: of very many files of one name, the first by path.
     pub fn entries(&self, key: Id) -> impl Iterator<Item = &Entry> {
-        self.keys.get(&key).into_iter().flat_map(BTreeMap::values)
+        self.keys.get(&key).into_iter().flat_map(stated)
     }
 
     /// Keys that not all of their keepers have acknowledged.
@@ -310,13 +314,13 @@ impl Publisher {
     }
 
     fn digest(&self, from: Id, to: Id) -> Digest {
-        within(&self.keys, from, to).flat_map(|(_, entries)| entries.values()).collect()
+        within(&self.keys, from, to).flat_map(|(_, entries)| stated(entries)).collect()
     }
 
     fn portion(&self, to: Id, cursor: Id, services: &Services, limit: usize) -> (Request, Sent) {
-        let arc = within(&self.keys, cursor, to).take(limit);
-        let keys: Vec<(Id, Vec<Entry>)> = arc.map(|(key, e)| (*key, e.values().cloned().collect())).collect();
-        let reached = if keys.len() < limit { to } else { keys.last().map_or(to, |(key, _)| *key) };
+        let arc = within(&self.keys, cursor, to).map(|(key, entries)| (*key, stated(entries)));
+        let (keys, more) = pack(arc, limit);
+        let reached = keys.last().filter(|_| more).map_or(to, |(key, _)| *key);
         let batch = Batch {
             services: services.clone(),
             sequence: self.sequence,
@@ -336,10 +340,10 @@ impl Publisher {
         limit: usize,
     ) -> Option<(Request, Sent)> {
         let news = self.changes.range(known + 1..).filter(|(_, key)| key.is_within(from, to));
-        let news: Vec<(u64, Id)> = news.take(limit).map(|(sequence, key)| (*sequence, *key)).collect();
-        let last = news.last()?.0;
-        let sequence = if news.len() < limit { self.sequence } else { last };
-        let keys = news.iter().map(|(_, key)| (*key, self.entries(*key).cloned().collect())).collect();
+        let (news, more) = pack(news.map(|(at, key)| ((*at, *key), self.entries(*key))), limit);
+        let ((last, _), _) = news.last()?;
+        let sequence = if more { *last } else { self.sequence };
+        let keys = news.into_iter().map(|((_, key), entries)| (key, entries)).collect();
         let batch = Batch {
             services: services.clone(),
             sequence: self.sequence,
@@ -432,6 +436,32 @@ impl Publisher {
     pub fn keepers(&self) -> Vec<Peer> {
         self.links.values().map(|link| link.peer.clone()).collect()
     }
+}
+
+/// The entries of one key that are published: bounded, since they travel in one message.
+fn stated(entries: &BTreeMap<Arc<str>, Entry>) -> impl Iterator<Item = &Entry> {
+    let mut bytes = 0;
+    entries.values().take(SAME_NAME).take_while(move |entry| {
+        bytes += entry.weight();
+        bytes <= MESSAGE_BYTES
+    })
+}
+
+/// As many keys, each with its entries, as fit into one message; and whether more would follow.
+fn pack<'a, K, E: Iterator<Item = &'a Entry>>(
+    keys: impl Iterator<Item = (K, E)>,
+    limit: usize,
+) -> (Vec<(K, Vec<Entry>)>, bool) {
+    let (mut packed, mut bytes) = (Vec::new(), 0);
+    for (key, entries) in keys {
+        if packed.len() == limit || bytes >= MESSAGE_BYTES {
+            return (packed, true);
+        }
+        let entries: Vec<Entry> = entries.cloned().collect();
+        bytes += entries.iter().map(Entry::weight).sum::<usize>();
+        packed.push((key, entries));
+    }
+    (packed, false)
 }
 
 #[cfg(test)]
