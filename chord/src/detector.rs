@@ -121,6 +121,14 @@ impl Detector {
         self.given_up.get(&peer.id).is_some_and(|gone| gone.incarnation >= peer.incarnation)
     }
 
+    /// Whether this life was given up so lately that others may not know yet. Later, one that others still
+    /// name is asked again: it may have been given up wrongly.
+    pub fn is_lately_given_up(&self, peer: &Peer, within: Duration) -> bool {
+        self.given_up
+            .get(&peer.id)
+            .is_some_and(|gone| gone.incarnation >= peer.incarnation && gone.age <= within)
+    }
+
     /// Whether the peer failed to answer lately.
     pub fn is_suspect(&self, id: Id) -> bool {
         self.suspects.contains_key(&id)

@@ -4,6 +4,8 @@
 //! A pointer is adopted only from a peer that has just answered, and one operation is open at a time.
 //! "Dead" means given up by the failure detector; silence alone closes an operation unchanged.
 
+use std::time::Duration;
+
 use crate::interface::{Event, Output, Status, Timer, Why, about, set_timer};
 use crate::message::{Neighbors, Outcome, Rejection, Request, Response};
 use crate::{Node, Peer};
@@ -26,9 +28,12 @@ impl Node {
     }
 
     /// A stabilize round: asks the successor, or whoever may lead back into the ring, for its neighbours.
-    pub(crate) fn stabilize(&mut self, out: &mut Vec<Output>) {
+    pub(crate) fn stabilize(&mut self, after: Duration, out: &mut Vec<Output>) {
         if self.status != Status::Member {
             return;
+        }
+        if after >= self.config.stabilize / 2 {
+            self.poked = false;
         }
         out.push(Output::SetTimer { timer: Timer::Stabilize, after: about(self.pace) });
         if self.operation.is_some() {
@@ -91,7 +96,7 @@ impl Node {
         let closer = neighbors
             .predecessor
             .clone()
-            .filter(|peer| peer.id.is_between(self.me.id, head.id) && !self.detector.is_given_up(peer));
+            .filter(|peer| peer.id.is_between(self.me.id, head.id) && self.is_worth_asking(peer));
         let knows_us = neighbors.predecessor.as_ref().is_some_and(|peer| peer.is_same_life(&self.me));
         self.last_seen = Some((head.clone(), neighbors));
         match closer {
@@ -101,10 +106,15 @@ impl Node {
         }
     }
 
+    /// Whether a peer that another one names may live, although it may have been given up here.
+    fn is_worth_asking(&self, peer: &Peer) -> bool {
+        !self.detector.is_lately_given_up(peer, self.config.give_up * 2)
+    }
+
     fn adopt(&mut self, head: &Peer, neighbors: &Neighbors, out: &mut Vec<Output>) {
         let before = self.successors.clone();
-        let living = |peer: &&Peer| !self.detector.is_given_up(peer);
-        let tail: Vec<Peer> = neighbors.successors.iter().filter(living).cloned().collect();
+        let tail: Vec<Peer> =
+            neighbors.successors.iter().filter(|peer| self.is_worth_asking(peer)).cloned().collect();
         self.successors.adopt(head, &tail);
         tail.iter().filter(|peer| peer.id != self.me.id).for_each(|peer| self.contacts.note(peer));
         if self.successors == before {
@@ -112,6 +122,7 @@ impl Node {
             return;
         }
         self.pace = self.config.stabilize;
+        self.poked = false;
         self.finger_rounds = 0;
         out.push(Output::SetTimer { timer: Timer::Stabilize, after: about(self.pace) });
         set_timer(out, Timer::Repair, 200..400);
@@ -210,9 +221,14 @@ impl Node {
         }
     }
 
+    /// Stabilizes at once; after a poke that changed nothing, the next one counts only after a regular round,
+    /// or two peers that disagree for good would never rest.
     pub(crate) fn serve_poke(&mut self, out: &mut Vec<Output>) -> Result<Response, Rejection> {
         self.pace = self.config.stabilize;
-        set_timer(out, Timer::Stabilize, 20..100);
+        if !self.poked {
+            self.poked = true;
+            set_timer(out, Timer::Stabilize, 20..100);
+        }
         Ok(Response::Done)
     }
 

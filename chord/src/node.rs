@@ -45,6 +45,8 @@ pub struct Node {
     pub(crate) keeper: Keeper,
     /// All entries of (`complete`, me] are known here.
     pub(crate) complete: Option<Id>,
+    /// Poked since the last regular round.
+    pub(crate) poked: bool,
     /// A predecessor that was handed its arc before this peer knew all of it.
     pub(crate) owes: Option<Peer>,
     /// How long the own arc has not grown.
@@ -77,6 +79,7 @@ impl Node {
             leaving: None,
             keeper: Keeper::default(),
             complete: None,
+            poked: false,
             owes: None,
             steady: Duration::ZERO,
             publisher: Publisher::default(),
@@ -99,6 +102,9 @@ impl Node {
         self.admit(envelope)?;
         let from = &envelope.sender;
         self.meet(from);
+        if self.status != Status::Joining && request != Request::Join {
+            self.contacts.note(from);
+        }
         match request {
             Request::Join => self.serve_join(from),
             Request::Stabilize { seen } => self.serve_stabilize(seen),
@@ -152,7 +158,7 @@ impl Node {
             Input::Reply { from, why, took, outcome } => self.on_reply(from, why, took, outcome, out),
             Input::Timer { timer, after } => match timer {
                 Timer::Join => self.join_round(out),
-                Timer::Stabilize => self.stabilize(out),
+                Timer::Stabilize => self.stabilize(after, out),
                 Timer::FixFinger => self.fix_finger(out),
                 Timer::Probe => self.probe(after, out),
                 Timer::Repair => self.repair(out),
@@ -214,9 +220,6 @@ impl Node {
         }
         if self.fingers.iter().any(|(_, known)| peer.supersedes(known)) {
             self.fingers.remove(peer.id);
-        }
-        if self.status != Status::Joining {
-            self.contacts.note(peer);
         }
     }
 

@@ -358,7 +358,7 @@ fn random_faults(seed: u64) {
 fn after_any_mix_of_faults_ring_and_index_become_exact() {
     let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
     let first = number("CHORDIAL_SEED").unwrap_or(0);
-    for seed in first..first + number("CHORDIAL_SEEDS").unwrap_or(60) {
+    for seed in first..first + number("CHORDIAL_SEEDS").unwrap_or(200) {
         println!("replay: CHORDIAL_SEED={seed} CHORDIAL_SEEDS=1 cargo test -p chordial-tests after_any_mix");
         random_faults(seed);
     }
