@@ -94,6 +94,8 @@ pub enum Input {
 }
 
 /// What a node wants done.
+// Outputs are performed at once, one by one; nearly all are calls.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug)]
 pub enum Output {
     /// Ask another peer; [`Input::Reply`] must follow.

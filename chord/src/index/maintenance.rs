@@ -217,10 +217,10 @@ impl Node {
         for batch in publishers.iter().filter(|batch| batch.publisher.id != self.me.id) {
             self.keeper.accept(batch, self.config.lease);
         }
-        if let Some(HandedOver { arc: (from, to), complete: true }) = done {
-            if to == self.me.id {
-                self.know_all_from(from, out);
-            }
+        if let Some(HandedOver { arc: (from, to), complete: true }) = done
+            && to == self.me.id
+        {
+            self.know_all_from(from, out);
         }
         Response::Done
     }
