@@ -17,7 +17,7 @@ use serde_json::Value;
 pub use binaries::{Program, program};
 pub use cluster::Cluster;
 pub use http::{Answer, encode, get, get_url, raw, request};
-pub use peer::{Settings, TestPeer};
+pub use peer::{Settings, TestPeer, free_port};
 pub use process::Process;
 
 /// How long anything may take that has no bound of its own: long, since the machine may be busy.
@@ -97,7 +97,7 @@ pub fn run_with(which: Program, folder: &Path, arguments: &[&str], environment: 
     let outputs = tempfile::tempdir().expect("a folder");
     let (out, err) = (outputs.path().join("out"), outputs.path().join("err"));
     let create = |path: &Path| std::fs::File::create(path).expect("a file for output");
-    let mut command = clean(which, folder);
+    let mut command = command(which, folder);
     command.args(arguments).envs(environment.iter().copied());
     command.stdout(create(&out)).stderr(create(&err));
     let mut process = Process::spawn(command, &format!("{which:?} {arguments:?}"), err.clone());
@@ -107,7 +107,7 @@ pub fn run_with(which: Program, folder: &Path, arguments: &[&str], environment: 
 }
 
 /// A command of one of our programs, in `folder`, that inherits no configuration from this process.
-fn clean(which: Program, folder: &Path) -> Command {
+pub fn command(which: Program, folder: &Path) -> Command {
     let mut command = Command::new(program(which));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CHORD_")) {
         command.env_remove(name);

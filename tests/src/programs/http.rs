@@ -96,7 +96,8 @@ pub fn request(method: &str, base: &str, path: &str, headers: &[(&str, &str)]) -
 /// Where there is no connection, or the server is silent for too long.
 pub fn raw(base: &str, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let exchange = || {
-        let address = authority(base).to_socket_addrs()?.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+        let address =
+            authority(base).to_socket_addrs()?.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
         let mut stream = TcpStream::connect_timeout(&address, SILENCE)?;
         stream.set_read_timeout(Some(SILENCE))?;
         stream.set_nodelay(true)?;

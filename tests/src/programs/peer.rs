@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Output, PATIENCE, Process, Program, clean, ensure, eventually, get, run};
+use super::{Output, PATIENCE, Process, Program, command, ensure, eventually, get, run};
 
 /// Keys of a configuration and what is typed for them.
 pub type Settings<'a> = &'a [(&'a str, &'a str)];
@@ -68,11 +68,18 @@ impl TestPeer {
         ];
         let mut keys: BTreeMap<String, String> =
             own.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        keys.extend(SERVICES.iter().zip(ports).map(|(name, port)| (format!("ports.{name}"), port.to_string())));
+        keys.extend(
+            SERVICES.iter().zip(ports).map(|(name, port)| (format!("ports.{name}"), port.to_string())),
+        );
         let typed = |&(key, value): &(&str, &str)| (key.to_owned(), value.to_owned());
         keys.extend(QUICK.iter().chain(settings).map(typed));
-        let peer =
-            TestPeer { name: name.into(), folder: folder.into(), settings: keys, ports, processes: BTreeMap::new() };
+        let peer = TestPeer {
+            name: name.into(),
+            folder: folder.into(),
+            settings: keys,
+            ports,
+            processes: BTreeMap::new(),
+        };
         std::fs::create_dir_all(peer.directory()).expect("the shared directory");
         peer
     }
@@ -150,7 +157,7 @@ impl TestPeer {
     pub fn spawn(&mut self, which: &str) {
         assert!(!self.processes.contains_key(which), "{} runs {which} already", self.name);
         let log = self.log_path(which);
-        let mut command = clean(Program::ChordPeer, &self.folder);
+        let mut command = command(Program::ChordPeer, &self.folder);
         command.arg("run").arg("--config").arg(self.write_config());
         if which != "all" {
             command.args(["--only", which]);
@@ -271,9 +278,7 @@ impl TestPeer {
     pub fn write_config(&self) -> PathBuf {
         let path = self.folder.join(format!("{}.toml", self.name));
         let mut text = String::new();
-        // Keys without a section come first: sections cannot be left again.
-        let (sections, plain): (Vec<_>, Vec<_>) = self.settings.iter().partition(|(key, _)| key.contains('.'));
-        for (key, value) in plain.into_iter().chain(sections) {
+        for (key, value) in &self.settings {
             // A JSON string is a TOML string, too; number keys take text.
             let _ = writeln!(text, "{key} = {}", Value::from(value.as_str()));
         }
