@@ -21,6 +21,8 @@ mod wire {
     }
 }
 
+pub mod convert;
+
 /// The files of one peer's directory.
 pub use wire::catalog::v1 as catalog_v1;
 /// Ring, index and node.

@@ -2,10 +2,14 @@
 
 pub mod advertise;
 pub mod args;
+pub mod calls;
 pub mod catalog;
+pub mod chord;
 pub mod config;
 pub mod demo;
+pub mod driver;
 pub mod gateway;
+pub mod grpc;
 pub mod health;
 pub mod logging;
 pub mod peer;

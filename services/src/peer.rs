@@ -1,20 +1,24 @@
 //! One peer: flags and configuration become running services; the only spawns; ordered shutdown.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
+use tonic_health::server::HealthReporter;
 
 use crate::calls::Calls;
 use crate::catalog::{Catalog, CatalogOptions};
+use crate::chord as chord_service;
 use crate::config::{HostPort, PeerConfig, Service};
 use crate::driver::{self, Handle};
 use crate::state::{ServiceLock, StateFolder};
-use crate::{advertise, chord as chord_service, gateway, grpc, transfer};
+use crate::{advertise, gateway, grpc, transfer};
 
 /// A graceful leave may take so long; then the services close, whatever is still open.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -136,29 +140,37 @@ impl Peer {
 
     fn start_chord(&mut self, listener: TcpListener, state: &StateFolder) -> anyhow::Result<()> {
         let own = self.addresses.advertised(Service::Chord).to_string();
-        let me = chord::Peer {
+        let me = ::chord::Peer {
             incarnation: state.next_incarnation(SystemTime::now())?,
             name: self.config.name.as_str().into(),
-            ..chord::Peer::stranger(&own)
+            ..::chord::Peer::stranger(&own)
         };
         let url = |service| self.addresses.advertised(service).url();
         let gateway = self.config.gateway.public_url.clone().unwrap_or_else(|| url(Service::Gateway));
-        let services = chord::Services {
+        let services = ::chord::Services {
             catalog: url(Service::Catalog).into(),
             transfer: url(Service::Transfer).into(),
             gateway: gateway.into(),
         };
         tracing::info!("{} is {} on ring {}", self.config.name, me.id, self.config.ring);
-        let node = chord::Node::new(me, services, core_config(&self.config));
-        let friends: Vec<HostPort> = self.config.friends().cloned().collect();
-        let handle = driver::spawn(node, Calls::default(), friends, state.peers(), self.cancel.clone());
+        let node = ::chord::Node::new(me, services, core_config(&self.config));
+        let stranger = |address: &HostPort| ::chord::Peer::stranger(&address.to_string());
+        let friends = self.config.friends().map(stranger).collect();
+        let remembered = state.peers().iter().map(stranger).collect();
+        let handle =
+            driver::spawn(node, Arc::new(Calls::default()), friends, remembered, self.cancel.clone());
+        let catalog = self.addresses.channel(Service::Catalog)?;
         let options = chord_service::Options {
-            catalog: self.addresses.channel(Service::Catalog)?,
+            catalog: catalog.clone(),
             lookup_timeout: self.config.chord.lookup_timeout,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let services = chord_service::services(handle.clone(), options, self.cancel.clone());
-        self.tasks.spawn(grpc::serve(listener, services, self.cancel.clone()));
-        self.tasks.spawn(remember(handle.clone(), state.clone(), self.cancel.clone()));
+        let routes = chord_service::services(handle.clone(), options);
+        let health = HealthReporter::new();
+        self.tasks.spawn(grpc::serve(listener, routes, health.clone(), self.cancel.clone()));
+        self.spawn(chord_service::report_health(handle.clone(), health, self.cancel.clone()));
+        self.spawn(chord_service::feed(catalog, handle.clone(), self.cancel.clone()));
+        self.spawn(remember(handle.clone(), state.clone(), self.cancel.clone()));
         self.handle = Some(handle);
         Ok(())
     }
@@ -171,8 +183,7 @@ impl Peer {
             hashers: self.config.catalog.hashers,
         };
         let catalog = Catalog::start(options, self.cancel.clone())?;
-        let services = grpc::Services::new().add(catalog.service());
-        self.tasks.spawn(grpc::serve(listener, services, self.cancel.clone()));
+        self.serve(listener, Routes::new(catalog.service()));
         Ok(())
     }
 
@@ -185,8 +196,7 @@ impl Peer {
             max_downloads: self.config.transfer.max_downloads,
             stall: STALL,
         })?;
-        let services = grpc::Services::new().add(dummy).add(transfer);
-        self.tasks.spawn(grpc::serve(listener, services, self.cancel.clone()));
+        self.serve(listener, Routes::new(dummy).add_service(transfer));
         Ok(())
     }
 
@@ -207,6 +217,17 @@ impl Peer {
         };
         self.tasks.spawn(gateway::serve(listener, options, self.cancel.clone()));
         Ok(())
+    }
+
+    fn serve(&mut self, listener: TcpListener, routes: Routes) {
+        self.tasks.spawn(grpc::serve(listener, routes, HealthReporter::new(), self.cancel.clone()));
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(async move {
+            task.await;
+            Ok(())
+        });
     }
 
     /// Resolves when a service has ended by itself, which none should.
@@ -303,8 +324,8 @@ fn dialled(ip: IpAddr) -> IpAddr {
     }
 }
 
-fn core_config(config: &PeerConfig) -> chord::Config {
-    chord::Config {
+fn core_config(config: &PeerConfig) -> ::chord::Config {
+    ::chord::Config {
         ring: config.ring.as_str().into(),
         successors: config.chord.successors,
         replicas: config.chord.replicas,
@@ -315,12 +336,12 @@ fn core_config(config: &PeerConfig) -> chord::Config {
         give_up: config.chord.give_up,
         contacts: config.chord.contacts,
         lease: config.index.lease,
-        ..chord::Config::default()
+        ..::chord::Config::default()
     }
 }
 
 /// Notes which peers were met, so that a later start finds the ring without its friends.
-async fn remember(handle: Handle, state: StateFolder, cancel: CancellationToken) -> anyhow::Result<()> {
+async fn remember(handle: Handle, state: StateFolder, cancel: CancellationToken) {
     let mut noted = Vec::new();
     loop {
         let stopping = tokio::time::timeout(REMEMBER, cancel.cancelled()).await.is_ok();
@@ -335,7 +356,7 @@ async fn remember(handle: Handle, state: StateFolder, cancel: CancellationToken)
             }
         }
         if stopping {
-            return Ok(());
+            return;
         }
     }
 }

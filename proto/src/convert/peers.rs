@@ -1,0 +1,132 @@
+//! Peers, their services, and the envelope.
+
+use chord::{Envelope, Id, Neighbors, Peer, Services};
+
+use super::{
+    MAX_ADDRESS, MAX_PEER_NAME, MAX_PEERS, MAX_RING, MAX_URL, Malformed, bytes, id, list, malformed,
+    optional_id, required, text,
+};
+use crate::chord_v1 as wire;
+
+impl From<Peer> for wire::Peer {
+    fn from(peer: Peer) -> wire::Peer {
+        wire::Peer {
+            id: bytes(peer.id),
+            address: peer.address.to_string(),
+            incarnation: peer.incarnation,
+            name: peer.name.to_string(),
+        }
+    }
+}
+
+impl TryFrom<wire::Peer> for Peer {
+    type Error = Malformed;
+
+    fn try_from(peer: wire::Peer) -> Result<Peer, Malformed> {
+        let address = text(peer.address, MAX_ADDRESS, "Peer.address")?;
+        let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+        if !port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port != 0)) {
+            return Err(malformed("Peer.address", format!("{address:?} is not host:port")));
+        }
+        if address.chars().any(|c| !c.is_ascii_graphic() || matches!(c, '/' | '@' | '?' | '#' | '\\')) {
+            return Err(malformed("Peer.address", format!("{address:?} is not host:port")));
+        }
+        let id = id(&peer.id, "Peer.id")?;
+        if id != Id::of(address.as_bytes()) {
+            return Err(malformed("Peer.id", format!("{id} is not the SHA-1 of the address {address}")));
+        }
+        if peer.name.chars().count() > MAX_PEER_NAME.max(address.len()) {
+            return Err(malformed("Peer.name", format!("at most {MAX_PEER_NAME} characters are allowed")));
+        }
+        // A name ends up on terminals and in log lines.
+        if peer.name.chars().any(char::is_control) {
+            return Err(malformed("Peer.name", "it has control characters"));
+        }
+        Ok(Peer { id, incarnation: peer.incarnation, address, name: peer.name.into() })
+    }
+}
+
+impl From<Services> for wire::Services {
+    fn from(services: Services) -> wire::Services {
+        wire::Services {
+            catalog: services.catalog.to_string(),
+            transfer: services.transfer.to_string(),
+            gateway: services.gateway.to_string(),
+        }
+    }
+}
+
+impl TryFrom<wire::Services> for Services {
+    type Error = Malformed;
+
+    fn try_from(services: wire::Services) -> Result<Services, Malformed> {
+        Ok(Services {
+            catalog: url(services.catalog, "Services.catalog")?,
+            transfer: url(services.transfer, "Services.transfer")?,
+            gateway: url(services.gateway, "Services.gateway")?,
+        })
+    }
+}
+
+/// A URL or nothing. It ends up as a link on people's pages, so nothing but http(s) may pass.
+fn url(value: String, field: &'static str) -> Result<std::sync::Arc<str>, Malformed> {
+    let web = value.starts_with("http://") || value.starts_with("https://");
+    if !value.is_empty() && (!web || value.chars().any(|c| !c.is_ascii_graphic())) {
+        return Err(malformed(field, "it is not an http URL"));
+    }
+    text(value, MAX_URL, field)
+}
+
+impl From<Envelope> for wire::Envelope {
+    fn from(envelope: Envelope) -> wire::Envelope {
+        wire::Envelope {
+            version: envelope.version,
+            ring: envelope.ring.to_string(),
+            sender: Some(envelope.sender.into()),
+            addressee_id: envelope.addressee.map(bytes).unwrap_or_default(),
+            addressee_incarnation: envelope.incarnation,
+        }
+    }
+}
+
+impl TryFrom<wire::Envelope> for Envelope {
+    type Error = Malformed;
+
+    fn try_from(envelope: wire::Envelope) -> Result<Envelope, Malformed> {
+        let sender: Peer = required(envelope.sender, "Envelope.sender")?.try_into()?;
+        if sender.incarnation == 0 {
+            return Err(malformed("Envelope.sender", "its incarnation is 0"));
+        }
+        Ok(Envelope {
+            version: envelope.version,
+            ring: text(envelope.ring, MAX_RING, "Envelope.ring")?,
+            sender,
+            addressee: optional_id(&envelope.addressee_id, "Envelope.addressee_id")?,
+            incarnation: envelope.addressee_incarnation,
+        })
+    }
+}
+
+impl From<Neighbors> for wire::Neighbors {
+    fn from(neighbors: Neighbors) -> wire::Neighbors {
+        wire::Neighbors {
+            predecessor: neighbors.predecessor.map(Into::into),
+            successors: wire_peers(neighbors.successors),
+        }
+    }
+}
+
+impl TryFrom<wire::Neighbors> for Neighbors {
+    type Error = Malformed;
+
+    fn try_from(neighbors: wire::Neighbors) -> Result<Neighbors, Malformed> {
+        Ok(Neighbors {
+            predecessor: neighbors.predecessor.map(Peer::try_from).transpose()?,
+            successors: list(neighbors.successors, MAX_PEERS, "Neighbors.successors")?,
+        })
+    }
+}
+
+pub(super) fn wire_peers(peers: Vec<Peer>) -> Vec<wire::Peer> {
+    peers.into_iter().map(Into::into).collect()
+}

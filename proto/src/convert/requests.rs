@@ -1,0 +1,221 @@
+//! The requests of peers to each other, both ways.
+
+use chord::index::{Batch, Entry};
+use chord::{Envelope, HandedOver, Id, Read, Request};
+
+use super::entries::{entries, wire_entries};
+use super::{
+    MAX_AVOID, MAX_DIGESTS, MAX_ENTRIES, MAX_KEYS, MAX_READ, Malformed, at_most, bytes, id, list, required,
+};
+use crate::chord_v1 as wire;
+
+/// A request as one of the wire's messages, ready to be sent.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Outgoing {
+    Join(wire::JoinRequest),
+    Stabilize(wire::StabilizeRequest),
+    Notify(wire::NotifyRequest),
+    Poke(wire::PokeRequest),
+    Ping(wire::PingRequest),
+    Leave(wire::LeaveRequest),
+    NextHop(wire::NextHopRequest),
+    Renew(wire::RenewRequest),
+    Publish(wire::PublishRequest),
+    Withdraw(wire::WithdrawRequest),
+    HandOver(wire::HandOverRequest),
+    Compare(wire::CompareRequest),
+}
+
+impl Outgoing {
+    /// The message that says `request`.
+    pub fn new(envelope: Envelope, request: Request) -> Outgoing {
+        let envelope = Some(envelope.into());
+        match request {
+            Request::Join => Outgoing::Join(wire::JoinRequest { envelope }),
+            Request::Stabilize { seen } => Outgoing::Stabilize(wire::StabilizeRequest { envelope, seen }),
+            Request::Notify => Outgoing::Notify(wire::NotifyRequest { envelope }),
+            Request::Poke => Outgoing::Poke(wire::PokeRequest { envelope }),
+            Request::Ping => Outgoing::Ping(wire::PingRequest { envelope }),
+            Request::Leave => Outgoing::Leave(wire::LeaveRequest { envelope }),
+            Request::NextHop { key, avoid, last, read } => {
+                let (read, limit) = wire_read(read);
+                Outgoing::NextHop(wire::NextHopRequest {
+                    envelope,
+                    key: bytes(key),
+                    avoid: avoid.into_iter().map(bytes).collect(),
+                    read: read.into(),
+                    limit,
+                    last,
+                })
+            }
+            Request::Renew { services, sequence, arcs, all } => Outgoing::Renew(wire::RenewRequest {
+                envelope,
+                services: Some(services.into()),
+                sequence,
+                arcs: arcs.into_iter().map(Into::into).collect(),
+                all,
+            }),
+            Request::Publish(batch) => {
+                let keys = batch.keys.into_iter().map(|(key, entries)| wire::KeyEntries {
+                    key: bytes(key),
+                    entries: wire_entries(entries),
+                });
+                Outgoing::Publish(wire::PublishRequest {
+                    envelope,
+                    services: Some(batch.services.into()),
+                    sequence: batch.sequence,
+                    from: bytes(batch.arc.0),
+                    to: bytes(batch.arc.1),
+                    replace: batch.replace,
+                    keys: keys.collect(),
+                })
+            }
+            Request::Withdraw => Outgoing::Withdraw(wire::WithdrawRequest { envelope }),
+            Request::HandOver { publishers, done } => {
+                let arc = done.as_ref().map(|done| done.arc);
+                Outgoing::HandOver(wire::HandOverRequest {
+                    envelope,
+                    publishers: publishers.into_iter().map(Into::into).collect(),
+                    done: done.is_some(),
+                    arc_from: arc.map(|arc| bytes(arc.0)).unwrap_or_default(),
+                    arc_to: arc.map(|arc| bytes(arc.1)).unwrap_or_default(),
+                    complete: done.is_some_and(|done| done.complete),
+                })
+            }
+            Request::Compare { arc, complete, publishers } => Outgoing::Compare(wire::CompareRequest {
+                envelope,
+                arc_from: bytes(arc.0),
+                arc_to: bytes(arc.1),
+                complete,
+                publishers: publishers.into_iter().map(Into::into).collect(),
+            }),
+        }
+    }
+}
+
+/// A request message of one peer to another.
+pub trait Question {
+    /// What it asks, and in what envelope.
+    ///
+    /// # Errors
+    /// The first field that is malformed.
+    fn into_core(self) -> Result<(Envelope, Request), Malformed>;
+}
+
+fn envelope(wire: Option<wire::Envelope>) -> Result<Envelope, Malformed> {
+    required(wire, "envelope")?.try_into()
+}
+
+macro_rules! bare {
+    ($($message:ident => $request:expr),* $(,)?) => {
+        $(impl Question for wire::$message {
+            fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+                Ok((envelope(self.envelope)?, $request))
+            }
+        })*
+    };
+}
+
+bare! {
+    JoinRequest => Request::Join,
+    NotifyRequest => Request::Notify,
+    PokeRequest => Request::Poke,
+    PingRequest => Request::Ping,
+    LeaveRequest => Request::Leave,
+    WithdrawRequest => Request::Withdraw,
+}
+
+impl Question for wire::StabilizeRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        Ok((envelope(self.envelope)?, Request::Stabilize { seen: self.seen }))
+    }
+}
+
+impl Question for wire::NextHopRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        at_most(self.avoid.len(), MAX_AVOID, "avoid")?;
+        let avoid = self.avoid.iter().map(|bytes| id(bytes, "avoid")).collect::<Result<Vec<Id>, _>>()?;
+        let limit = (self.limit as usize).min(MAX_READ);
+        let read = match self.read() {
+            wire::ReadKind::Unspecified => Read::Nothing,
+            wire::ReadKind::Key => Read::Key(limit),
+            wire::ReadKind::Range => Read::Range(limit),
+            wire::ReadKind::Own => Read::Own(limit),
+            wire::ReadKind::Copies => Read::Copies(limit),
+        };
+        let key = id(&self.key, "key")?;
+        Ok((envelope(self.envelope)?, Request::NextHop { key, avoid, last: self.last, read }))
+    }
+}
+
+fn wire_read(read: Read) -> (wire::ReadKind, u32) {
+    let limit = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
+    match read {
+        Read::Nothing => (wire::ReadKind::Unspecified, 0),
+        Read::Key(most) => (wire::ReadKind::Key, limit(most)),
+        Read::Range(most) => (wire::ReadKind::Range, limit(most)),
+        Read::Own(most) => (wire::ReadKind::Own, limit(most)),
+        Read::Copies(most) => (wire::ReadKind::Copies, limit(most)),
+    }
+}
+
+impl Question for wire::RenewRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        let request = Request::Renew {
+            services: self.services.unwrap_or_default().try_into()?,
+            sequence: self.sequence,
+            arcs: list(self.arcs, MAX_DIGESTS, "arcs")?,
+            all: self.all,
+        };
+        Ok((envelope(self.envelope)?, request))
+    }
+}
+
+impl Question for wire::PublishRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        at_most(self.keys.len(), MAX_KEYS, "keys")?;
+        at_most(self.keys.iter().map(|key| key.entries.len()).sum(), MAX_ENTRIES, "keys.entries")?;
+        let arc = (id(&self.from, "from")?, id(&self.to, "to")?);
+        let key = |wire: wire::KeyEntries| -> Result<(Id, Vec<Entry>), Malformed> {
+            let key = id(&wire.key, "KeyEntries.key")?;
+            Ok((key, entries(key, wire.entries, "KeyEntries.entries")?))
+        };
+        let batch = Batch {
+            services: self.services.unwrap_or_default().try_into()?,
+            sequence: self.sequence,
+            arc,
+            replace: self.replace,
+            keys: self.keys.into_iter().map(key).collect::<Result<_, _>>()?,
+        };
+        Ok((envelope(self.envelope)?, Request::Publish(Box::new(batch))))
+    }
+}
+
+impl Question for wire::HandOverRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        let keys = || self.publishers.iter().flat_map(|kept| &kept.keys);
+        at_most(keys().count(), MAX_KEYS, "publishers.keys")?;
+        at_most(keys().map(|key| key.entries.len()).sum(), MAX_ENTRIES, "publishers.keys.entries")?;
+        let done = match self.done {
+            true => Some(HandedOver {
+                arc: (id(&self.arc_from, "arc_from")?, id(&self.arc_to, "arc_to")?),
+                complete: self.complete,
+            }),
+            false => None,
+        };
+        let publishers = list(self.publishers, MAX_KEYS, "publishers")?;
+        Ok((envelope(self.envelope)?, Request::HandOver { publishers, done }))
+    }
+}
+
+impl Question for wire::CompareRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        let request = Request::Compare {
+            arc: (id(&self.arc_from, "arc_from")?, id(&self.arc_to, "arc_to")?),
+            complete: self.complete,
+            publishers: list(self.publishers, MAX_DIGESTS, "publishers")?,
+        };
+        Ok((envelope(self.envelope)?, request))
+    }
+}

@@ -1,0 +1,134 @@
+//! The chord microservice: ring, index and node over gRPC. A handler decides nothing: it converts, asks the
+//! node through its [`Handle`], and converts back.
+
+mod agreement;
+mod feed;
+mod files;
+mod index;
+mod names;
+mod node;
+mod ring;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use chord::{LostReason, Rejection, Status as Standing};
+use chordial_proto::chord_v1::chord_service_server::ChordServiceServer;
+use chordial_proto::chord_v1::index_service_server::IndexServiceServer;
+use chordial_proto::chord_v1::node_service_server::NodeServiceServer;
+use chordial_proto::convert::{Answer, Malformed, Question};
+use tokio_util::sync::CancellationToken;
+use tonic::metadata::MetadataValue;
+use tonic::service::Routes;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::calls::{MAX_MESSAGE, RING_METADATA, VERSION_METADATA};
+use crate::driver::{Handle, LookUpError, ServeError};
+pub use feed::feed;
+
+/// The service name under which health checking says whether this peer is a member of the ring.
+pub const HEALTH: &str = "chord.v1.ChordService";
+
+/// What the chord service needs besides the node.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// This peer's own catalog service; connected when it is used.
+    pub catalog: Channel,
+    /// Deadline of a whole lookup.
+    pub lookup_timeout: Duration,
+    /// The program's version, as shown to people.
+    pub version: String,
+}
+
+/// The services of the chord port, ready to be served.
+pub fn services(handle: Handle, options: Options) -> Routes {
+    let ring = ring::Ring { handle: handle.clone(), lookup_timeout: options.lookup_timeout };
+    let index = index::Index { handle: handle.clone(), lookup_timeout: options.lookup_timeout };
+    let node = node::NodeApi { handle, catalog: options.catalog, version: options.version };
+    Routes::new(ChordServiceServer::new(ring).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(IndexServiceServer::new(index).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(NodeServiceServer::new(node))
+}
+
+/// Keeps health checking true to whether this peer is a member, until `cancel` is cancelled.
+pub async fn report_health(handle: Handle, health: HealthReporter, cancel: CancellationToken) {
+    let mut status = handle.status();
+    loop {
+        let serving = match *status.borrow_and_update() {
+            Standing::Member => ServingStatus::Serving,
+            Standing::Joining | Standing::Leaving => ServingStatus::NotServing,
+        };
+        health.set_service_status(HEALTH, serving).await;
+        tokio::select! {
+            () = cancel.cancelled() => break,
+            changed = status.changed() => if changed.is_err() { break },
+        }
+    }
+    health.set_service_status(HEALTH, ServingStatus::NotServing).await;
+}
+
+/// Answers one request of another peer.
+async fn answer<Q: Question, A: Answer>(handle: &Handle, request: Request<Q>) -> Result<Response<A>, Status> {
+    let (envelope, request) = request.into_inner().into_core().map_err(invalid)?;
+    let response = handle.serve(envelope, request).await.map_err(refusal)?;
+    let message = A::of(response, handle.me()).map_err(|mismatch| Status::internal(mismatch.to_string()))?;
+    Ok(Response::new(message))
+}
+
+fn invalid(malformed: Malformed) -> Status {
+    Status::invalid_argument(malformed.to_string())
+}
+
+/// As ring.proto says.
+fn refusal(error: ServeError) -> Status {
+    let rejection = match error {
+        ServeError::Rejected(rejection) => rejection,
+        ServeError::Overloaded => return Status::resource_exhausted("too many requests wait already"),
+        ServeError::Stopped => return stopped(),
+    };
+    match rejection {
+        Rejection::Busy => Status::aborted("busy with an operation of its own: ask again in a moment"),
+        Rejection::NotMember => Status::failed_precondition("not the member of the ring that was meant"),
+        Rejection::WrongRing(ring) => {
+            let mut status = Status::permission_denied(format!("this peer is of ring {ring:?}"));
+            if let Ok(value) = MetadataValue::try_from(&*ring) {
+                status.metadata_mut().insert(RING_METADATA, value);
+            }
+            status
+        }
+        Rejection::WrongVersion(version) => {
+            let mut status =
+                Status::permission_denied(format!("this peer speaks version {version} of the protocol"));
+            status.metadata_mut().insert(VERSION_METADATA, version.into());
+            status
+        }
+    }
+}
+
+fn stopped() -> Status {
+    Status::unavailable("this peer is stopping")
+}
+
+/// What a person hears of a lookup without a result.
+async fn lost(handle: &Handle, error: LookUpError) -> Status {
+    let words = error.to_string();
+    match error {
+        LookUpError::Overloaded => Status::resource_exhausted(words),
+        LookUpError::Stopped => Status::unavailable(words),
+        LookUpError::Lost(lost) => match lost.reason {
+            LostReason::TimedOut => Status::deadline_exceeded(words),
+            LostReason::NoWay => Status::unavailable(words),
+            LostReason::NotMember => {
+                let trouble = handle.snapshot().await.map(|node| node.trouble).unwrap_or_default();
+                let words = if trouble.is_empty() { words } else { format!("{words}: {trouble}") };
+                Status::failed_precondition(words)
+            }
+        },
+    }
+}

@@ -1,0 +1,82 @@
+//! NodeService: what people and programs ask this peer about itself and, through it, about the others.
+
+use chord::Status as Standing;
+use chordial_proto::chord_v1::node_service_server::NodeService;
+use chordial_proto::chord_v1::*;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use super::{files, stopped, walk};
+use crate::driver::{Handle, Snapshot};
+
+/// Handlers of NodeService.
+pub(super) struct NodeApi {
+    pub(super) handle: Handle,
+    pub(super) catalog: Channel,
+    pub(super) version: String,
+}
+
+type Answered<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl NodeService for NodeApi {
+    async fn get_node(&self, _: Request<GetNodeRequest>) -> Answered<GetNodeResponse> {
+        Ok(Response::new(GetNodeResponse { node: Some(self.own().await?) }))
+    }
+
+    async fn get_ring(&self, _: Request<GetRingRequest>) -> Answered<GetRingResponse> {
+        let walk = self.walk().await?;
+        Ok(Response::new(walk.report()))
+    }
+
+    async fn list_files(&self, request: Request<ListFilesRequest>) -> Answered<ListFilesResponse> {
+        let request = request.into_inner();
+        if request.peer.is_empty() {
+            let own = self.own().await?;
+            return files::list(self.catalog.clone(), own, request).await.map(Response::new);
+        }
+        let holder = self.walk().await?.named(&request.peer)?;
+        let channel = files::catalog_of(&self.handle, &holder)?;
+        files::list(channel, holder, request).await.map(Response::new)
+    }
+}
+
+impl NodeApi {
+    async fn own(&self) -> Result<NodeInfo, Status> {
+        let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
+        Ok(info(snapshot, &self.version))
+    }
+
+    async fn walk(&self) -> Result<walk::Walk, Status> {
+        let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
+        Ok(walk::around(&self.handle, snapshot, &self.version).await)
+    }
+}
+
+/// A snapshot in the wire's words.
+pub(super) fn info(node: Snapshot, version: &str) -> NodeInfo {
+    let state = match node.status {
+        Standing::Joining => NodeState::Joining,
+        Standing::Member => NodeState::Member,
+        Standing::Leaving => NodeState::Leaving,
+    };
+    let finger = |(start, peer): (chord::Id, chord::Peer)| Finger {
+        start: start.to_bytes().into(),
+        peer: Some(peer.into()),
+    };
+    NodeInfo {
+        peer: Some(node.me.into()),
+        ring: node.ring.to_string(),
+        state: state.into(),
+        services: Some(node.services.into()),
+        predecessor: node.predecessor.map(Into::into),
+        successors: node.successors.into_iter().map(Into::into).collect(),
+        fingers: node.fingers.into_iter().map(finger).collect(),
+        owned: node.owned,
+        replicas: node.replicas,
+        shared_files: node.shared_files,
+        version: version.to_string(),
+        unpublished: node.unpublished,
+        trouble: node.trouble,
+    }
+}

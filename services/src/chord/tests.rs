@@ -1,0 +1,305 @@
+//! Real nodes behind real gRPC servers on loopback, asked as a client would.
+
+use std::time::{Duration, Instant};
+
+use chord::{Event, Id};
+use chordial_proto::catalog_v1::catalog_service_server::{CatalogService, CatalogServiceServer};
+use chordial_proto::catalog_v1::*;
+use chordial_proto::chord_v1::chord_service_client::ChordServiceClient;
+use chordial_proto::chord_v1::find_successor_request::Target;
+use chordial_proto::chord_v1::index_service_client::IndexServiceClient;
+use chordial_proto::chord_v1::node_service_client::NodeServiceClient;
+use chordial_proto::chord_v1::{
+    FindRequest, FindResponse, FindSuccessorRequest, GetRingRequest, GetRingResponse, ListFilesRequest,
+    ListNamesRequest, PeerState,
+};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::calls::lazy_channel;
+use crate::driver::testing::{TestPeer, file, quick, until, until_ring};
+
+fn dial(peer: &TestPeer) -> Channel {
+    lazy_channel(&format!("http://{}", peer.handle.me().address)).unwrap()
+}
+
+async fn find(peer: &TestPeer, name: &str) -> Result<FindResponse, Status> {
+    let request = FindRequest { name: name.into() };
+    IndexServiceClient::new(dial(peer)).find(request).await.map(Response::into_inner)
+}
+
+/// Who has the file, as `peer` says, living ones only.
+async fn holders(peer: &TestPeer, name: &str) -> Result<Vec<String>, Status> {
+    let found = find(peer, name).await?;
+    let living = found.sources.into_iter().filter(|source| source.alive);
+    Ok(living.filter_map(|source| Some(source.publisher?.name)).collect())
+}
+
+async fn until_holders(peer: &TestPeer, name: &str, expected: &[&str]) {
+    until(&format!("{name} is held by {expected:?}"), async || match holders(peer, name).await {
+        Ok(holders) if holders == expected => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+}
+
+async fn ring(peer: &TestPeer) -> GetRingResponse {
+    NodeServiceClient::new(dial(peer)).get_ring(GetRingRequest {}).await.unwrap().into_inner()
+}
+
+async fn until_agreed(peer: &TestPeer, expected: usize) -> GetRingResponse {
+    until("all agree", async || {
+        let ring = ring(peer).await;
+        if ring.agreed && ring.peers.len() == expected { Ok(()) } else { Err(format!("{:?}", ring.problems)) }
+    })
+    .await;
+    ring(peer).await
+}
+
+#[tokio::test]
+async fn a_ring_finds_files_and_forgets_those_of_peers_that_leave_or_die() {
+    let p1 = TestPeer::start("p1", &[], quick(), None).await;
+    let p2 = TestPeer::start("p2", &[&p1], quick(), None).await;
+    let p3 = TestPeer::start("p3", &[&p1, &p2], quick(), None).await;
+    let mut p4 = TestPeer::start("p4", &[&p2], quick(), None).await;
+    let peers = [&p1, &p2, &p3, &p4];
+    until_ring(&peers).await;
+    for (peer, own) in peers.iter().zip(["one.txt", "two.txt", "three.txt", "four.txt"]) {
+        peer.handle.shared(vec![file(own), file("ñ.pdf")], vec![]).await;
+    }
+    for peer in peers {
+        for (name, holder) in [("one.txt", "p1"), ("two.txt", "p2"), ("three.txt", "p3"), ("four.txt", "p4")]
+        {
+            until_holders(peer, name, &[holder]).await;
+        }
+        until_holders(peer, "n\u{303}.pdf", &["p1", "p2", "p3", "p4"]).await;
+    }
+    let found = find(&p1, "four.txt").await.unwrap();
+    assert_eq!(found.key, Id::of(b"four.txt").to_bytes());
+    assert_eq!((found.total, found.complete), (1, true));
+    let route = found.route.unwrap();
+    assert_eq!(route.path[0].peer.as_ref().unwrap().name, "p1");
+    assert_eq!(route.path.len(), route.hops as usize + 1);
+    let nowhere = find(&p2, "nowhere").await.unwrap();
+    assert_eq!((nowhere.sources.len(), nowhere.total, nowhere.complete), (0, 0, true));
+
+    let ring = until_agreed(&p3, 4).await;
+    assert_eq!(ring.peers[0].peer.as_ref().unwrap().name, "p3", "the one asked comes first");
+    let whole: f64 = ring.peers.iter().map(|peer| peer.share).sum();
+    assert!((whole - 1.0).abs() < 1e-9, "{whole}");
+
+    // All names, two at a time.
+    let (mut names, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let request = ListNamesRequest { limit: 2, cursor };
+        let page = IndexServiceClient::new(dial(&p2)).list_names(request).await.unwrap().into_inner();
+        assert!(page.files.len() <= 2 && page.complete);
+        names.extend(page.files.into_iter().map(|file| (file.key, file.name, file.total)));
+        cursor = page.next;
+        if cursor.is_empty() {
+            break;
+        }
+    }
+    assert!(names.windows(2).all(|pair| pair[0].0 < pair[1].0), "{names:?}");
+    assert_eq!(names.len(), 5);
+    assert!(names.iter().any(|(_, name, total)| name == "ñ.pdf" && *total == 4));
+
+    // One leaves: what it had is gone at once.
+    assert!(p1.handle.leave(Duration::from_secs(5)).await);
+    assert_eq!(find(&p1, "two.txt").await.unwrap_err().code(), Code::FailedPrecondition);
+    until_ring(&[&p2, &p3, &p4]).await;
+    for peer in [&p2, &p3, &p4] {
+        until_holders(peer, "one.txt", &[]).await;
+        until_holders(peer, "two.txt", &["p2"]).await;
+    }
+
+    // One is killed: it is refused, given up, and its lease runs out.
+    let mut events = p2.handle.events();
+    let died = Instant::now();
+    p4.kill();
+    let gone =
+        async { while !matches!(events.recv().await.unwrap(), Event::GivenUp(peer) if peer == p4.me()) {} };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("p4 is given up");
+    assert!(died.elapsed() < Duration::from_secs(3), "given up only after {:?}", died.elapsed());
+    until_ring(&[&p2, &p3]).await;
+    for peer in [&p2, &p3] {
+        until("the lease has run out", async || match find(peer, "four.txt").await {
+            Ok(found) if found.total == 0 => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        until_holders(peer, "ñ.pdf", &["p2", "p3"]).await;
+    }
+    until_agreed(&p2, 2).await;
+}
+
+#[tokio::test]
+async fn a_dead_successor_is_a_problem_until_it_is_mended() {
+    let slow = chord::Config { stabilize_quiet: Duration::from_secs(60), ..quick() };
+    let slow = chord::Config { stabilize: Duration::from_secs(60), ..slow };
+    let p1 = TestPeer::start("p1", &[], quick(), None).await;
+    let mut p2 = TestPeer::start("p2", &[&p1], quick(), None).await;
+    until_ring(&[&p1, &p2]).await;
+    // A member that does not look for itself names the dead one as long as we like.
+    let p3 = TestPeer::start("p3", &[&p1], slow, None).await;
+    until("p3 is a member", async || {
+        let now = p3.handle.snapshot().await.unwrap();
+        if now.successors.len() == 2 { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
+    p2.kill();
+    until("the walk tells", async || {
+        let ring = ring(&p1).await;
+        let suspected = |peer: &chordial_proto::chord_v1::RingPeer| {
+            peer.state() == PeerState::Suspected && peer.peer.as_ref().is_some_and(|peer| peer.name == "p2")
+        };
+        let told = ring.problems.iter().any(|problem| problem.what.contains("p2"));
+        if told && !ring.agreed && ring.peers.iter().any(suspected) {
+            Ok(())
+        } else {
+            Err(format!("{ring:?}"))
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bad_questions_are_invalid_arguments() {
+    let p1 = TestPeer::start("p1", &[], quick(), None).await;
+    until_ring(&[&p1]).await;
+    let mut index = IndexServiceClient::new(dial(&p1));
+    let mut ring = ChordServiceClient::new(dial(&p1));
+    let cursor = ListNamesRequest { limit: 1, cursor: "nonsense".into() };
+    for status in [
+        index.list_names(cursor).await.unwrap_err(),
+        index.find(FindRequest::default()).await.unwrap_err(),
+        ring.find_successor(FindSuccessorRequest { target: None }).await.unwrap_err(),
+        ring.find_successor(FindSuccessorRequest { target: Some(Target::Key(vec![1])) }).await.unwrap_err(),
+        ring.join(chordial_proto::chord_v1::JoinRequest::default()).await.unwrap_err(),
+    ] {
+        assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    }
+    let target = Some(Target::Name("a".into()));
+    let alone = ring.find_successor(FindSuccessorRequest { target }).await.unwrap().into_inner();
+    assert_eq!(alone.successor.unwrap().name, "p1");
+    assert_eq!(alone.route.unwrap().hops, 0);
+}
+
+async fn health(peer: &TestPeer, service: &str) -> ServingStatus {
+    let request = HealthCheckRequest { service: service.into() };
+    HealthClient::new(dial(peer)).check(request).await.unwrap().into_inner().status()
+}
+
+#[tokio::test]
+async fn health_tells_membership_and_a_lonely_peer_says_why_it_is_none() {
+    let mut gone = TestPeer::start("gone", &[], quick(), None).await;
+    gone.kill();
+    let p1 = TestPeer::start("p1", &[&gone], quick(), None).await;
+    until("it says why", async || match find(&p1, "a").await {
+        Err(status)
+            if status.code() == Code::FailedPrecondition
+                && status.message().contains(&*gone.me().address) =>
+        {
+            Ok(())
+        }
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(health(&p1, "").await, ServingStatus::Serving);
+    assert_eq!(health(&p1, super::HEALTH).await, ServingStatus::NotServing);
+    let p2 = TestPeer::start("p2", &[], quick(), None).await;
+    until_ring(&[&p2]).await;
+    until("a member is healthy", async || match health(&p2, super::HEALTH).await {
+        ServingStatus::Serving => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+}
+
+/// A catalog that streams whatever the test says; an empty channel breaks the stream.
+struct FakeCatalog {
+    changes: watch::Receiver<Vec<&'static str>>,
+    breaks: tokio_util::sync::CancellationToken,
+}
+
+#[tonic::async_trait]
+impl CatalogService for FakeCatalog {
+    type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
+
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        if request.into_inner().cursor == "bad" {
+            return Err(Status::invalid_argument("not a cursor"));
+        }
+        let files: Vec<File> = self.changes.borrow().iter().map(|name| file(name).into()).collect();
+        Ok(Response::new(ListResponse {
+            peer: "x".into(),
+            total: files.len() as u64,
+            files,
+            next: "n".into(),
+        }))
+    }
+
+    async fn lookup(&self, _: Request<LookupRequest>) -> Result<Response<LookupResponse>, Status> {
+        Err(Status::unimplemented("not asked in this test"))
+    }
+
+    async fn stat(&self, _: Request<StatRequest>) -> Result<Response<StatResponse>, Status> {
+        Err(Status::unimplemented("not asked in this test"))
+    }
+
+    async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let (sender, receiver) = mpsc::channel(8);
+        let present = self.changes.borrow().iter().map(|name| file(name).into()).collect();
+        let all = WatchResponse { present, gone: vec![], settled: true };
+        sender.send(Ok(all)).await.map_err(|_| Status::cancelled(""))?;
+        let breaks = self.breaks.clone();
+        tokio::spawn(async move {
+            breaks.cancelled().await;
+            drop(sender);
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}
+
+#[tokio::test]
+async fn what_vanished_while_the_catalog_was_away_is_withdrawn() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (files, changes) = watch::channel(vec!["a.txt", "b.txt"]);
+    let breaks = tokio_util::sync::CancellationToken::new();
+    let fake = FakeCatalog { changes, breaks: breaks.clone() };
+    let server = tonic::transport::Server::builder().add_service(CatalogServiceServer::new(fake));
+    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+
+    let p1 = TestPeer::start("p1", &[], quick(), Some(url)).await;
+    let p2 = TestPeer::start("p2", &[&p1], quick(), None).await;
+    until_ring(&[&p1, &p2]).await;
+    until_holders(&p2, "a.txt", &["p1"]).await;
+    until_holders(&p2, "b.txt", &["p1"]).await;
+
+    let ask =
+        |peer: &str, cursor: &str| ListFilesRequest { peer: peer.into(), limit: 5, cursor: cursor.into() };
+    let list =
+        async |request| NodeServiceClient::new(dial(&p2)).list_files(request).await.map(Response::into_inner);
+    let listed = list(ask("p1", "")).await.unwrap();
+    assert_eq!((listed.total, listed.next.as_str(), listed.files[0].name.as_str()), (2, "n", "a.txt"));
+    assert_eq!(list(ask(&p1.me().id.to_string(), "")).await.unwrap().peer.unwrap().name, "p1");
+    assert_eq!(list(ask("p1", "bad")).await.unwrap_err().code(), Code::InvalidArgument);
+    let unknown = list(ask("p9", "")).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound);
+    assert!(unknown.message().contains("\"p9\"") && unknown.message().contains("p1, p2"), "{unknown}");
+    let own = list(ask("", "")).await.unwrap_err();
+    assert_eq!(own.code(), Code::Unavailable, "p2 has no catalog: {own}");
+
+    files.send(vec!["b.txt", "c.txt"]).unwrap();
+    breaks.cancel();
+    until_holders(&p2, "a.txt", &[]).await;
+    until_holders(&p2, "b.txt", &["p1"]).await;
+    until_holders(&p2, "c.txt", &["p1"]).await;
+}

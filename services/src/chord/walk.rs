@@ -1,0 +1,179 @@
+//! The walk around the ring: every peer that can be found is asked for its own view.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chord::{Id, Peer};
+use chordial_proto::chord_v1::{GetRingResponse, NodeInfo, NodeState, PeerState, RingPeer};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::agreement::{self, Condition, View};
+use super::node::info;
+use crate::driver::{Handle, Snapshot};
+
+/// Peers asked at most.
+const PEERS: usize = 4096;
+/// Peers asked at the same time.
+const AT_ONCE: usize = 16;
+/// Deadline of one answer, and of all.
+const WITHIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+/// Names listed where the one asked for is unknown.
+const NAMES: usize = 32;
+
+/// All peers that were found.
+pub(super) struct Walk {
+    me: Peer,
+    answered: BTreeMap<Id, (View, NodeInfo)>,
+    silent: BTreeMap<Id, Peer>,
+    /// Not asked, for want of time.
+    left: BTreeMap<Id, Peer>,
+}
+
+/// Walks from this peer on, over whom it and all that answer have for neighbours.
+pub(super) async fn around(handle: &Handle, own: Snapshot, version: &str) -> Walk {
+    let me = own.me.clone();
+    let mut walk =
+        Walk { me: me.clone(), answered: BTreeMap::new(), silent: BTreeMap::new(), left: BTreeMap::new() };
+    let hints = own.fingers.iter().map(|(_, peer)| peer).chain(&own.contacts).cloned().collect::<Vec<_>>();
+    if let Some(view) = view(&info(own.clone(), version)) {
+        walk.take(view, info(own, version));
+    }
+    hints.into_iter().for_each(|peer| walk.note(peer));
+
+    let deadline = Instant::now() + WITHIN.1;
+    let mut under_way = BTreeMap::new();
+    let mut asked = FuturesUnordered::new();
+    loop {
+        while asked.len() < AT_ONCE
+            && walk.answered.len() + walk.silent.len() < PEERS
+            && let Some((id, peer)) = walk.left.pop_first()
+        {
+            under_way.insert(id, peer.clone());
+            let calls = handle.calls().clone();
+            asked.push(async move { (calls.node(&peer.address, WITHIN.0).await, peer) });
+        }
+        let Ok(Some((answer, peer))) = tokio::time::timeout_at(deadline, asked.next()).await else { break };
+        under_way.remove(&peer.id);
+        match answer.ok().and_then(|info| Some((view(&info)?, info))) {
+            Some((view, info)) if view.peer.id == peer.id && info.ring == **handle.ring() => {
+                walk.take(view, info);
+            }
+            _ => {
+                walk.silent.insert(peer.id, peer);
+            }
+        }
+        // Named again by those that have answered meanwhile.
+        walk.left.retain(|id, _| !under_way.contains_key(id));
+    }
+    walk.left.append(&mut under_way);
+    walk
+}
+
+/// A peer's answer; none where it is malformed.
+fn view(info: &NodeInfo) -> Option<View> {
+    let condition = match info.state() {
+        NodeState::Member => Condition::Member,
+        NodeState::Leaving => Condition::Leaving,
+        NodeState::Joining | NodeState::Unspecified => Condition::Joining,
+    };
+    let successors = info.successors.iter().take(chordial_proto::convert::MAX_PEERS).cloned();
+    Some(View {
+        peer: info.peer.clone()?.try_into().ok()?,
+        condition,
+        predecessor: info.predecessor.clone().map(Peer::try_from).transpose().ok()?,
+        successors: successors.map(Peer::try_from).collect::<Result<_, _>>().ok()?,
+    })
+}
+
+impl Walk {
+    fn note(&mut self, peer: Peer) {
+        let known = self.answered.contains_key(&peer.id) || self.silent.contains_key(&peer.id);
+        if !known && self.left.len() < PEERS {
+            self.left.insert(peer.id, peer);
+        }
+    }
+
+    fn take(&mut self, view: View, info: NodeInfo) {
+        let named: Vec<Peer> = view.neighbors().cloned().collect();
+        self.silent.remove(&view.peer.id);
+        self.left.remove(&view.peer.id);
+        self.answered.insert(view.peer.id, (view, info));
+        named.into_iter().for_each(|peer| self.note(peer));
+    }
+
+    /// The peers of the ring, this one first, and where their views disagree.
+    pub(super) fn report(self) -> GetRingResponse {
+        let me = self.me.id;
+        let distance = |id: Id| me.distance_to(id);
+        let mut members: Vec<&View> = self.answered.values().map(|(view, _)| view).collect();
+        members.retain(|view| view.condition == Condition::Member);
+        members.sort_by_key(|view| distance(view.peer.id));
+        // Only a peer that some member counts on is missed.
+        let counted_on: BTreeSet<Id> =
+            members.iter().flat_map(|view| view.neighbors()).map(|peer| peer.id).collect();
+        let condition = |peer: &Peer| match self.answered.get(&peer.id) {
+            Some((view, _)) if peer.incarnation < view.peer.incarnation => Condition::Restarted,
+            Some((view, _)) => view.condition,
+            None if self.left.contains_key(&peer.id) => Condition::Unasked,
+            None => Condition::Silent,
+        };
+        let mut problems = agreement::problems(&members, condition);
+        if !self.left.is_empty() {
+            let what = format!("{} peers could not be asked in time", self.left.len());
+            problems.push(agreement::problem(&self.me, what, "ask again"));
+        }
+
+        let share = |id: Id| match members.iter().position(|view| view.peer.id == id) {
+            Some(_) if members.len() == 1 => 1.0,
+            Some(at) => members[(at + members.len() - 1) % members.len()].peer.id.distance_to(id).fraction(),
+            None => 0.0,
+        };
+        let answered = self.answered.values().filter_map(|(view, info)| {
+            let state = match view.condition {
+                Condition::Member => PeerState::Member,
+                Condition::Leaving => PeerState::Leaving,
+                _ => return None,
+            };
+            Some((&view.peer, Some(info), state))
+        });
+        let silent = self.silent.values().filter(|peer| counted_on.contains(&peer.id));
+        let silent = silent.map(|peer| (peer, None, PeerState::Suspected));
+        let mut peers: Vec<(&Peer, Option<&NodeInfo>, PeerState)> = answered.chain(silent).collect();
+        peers.sort_by_key(|(peer, _, _)| distance(peer.id));
+        let peers = peers.into_iter().map(|(peer, info, state)| RingPeer {
+            node: info.cloned(),
+            peer: Some(peer.clone().into()),
+            share: share(peer.id),
+            state: state.into(),
+        });
+        GetRingResponse { peers: peers.collect(), agreed: problems.is_empty(), problems }
+    }
+
+    /// The peer of this name or hexadecimal identifier.
+    pub(super) fn named(self, wanted: &str) -> Result<NodeInfo, Status> {
+        let id: Option<Id> = wanted.parse().ok();
+        let fits = |view: &View| &*view.peer.name == wanted || Some(view.peer.id) == id;
+        let (fitting, others): (Vec<_>, Vec<_>) =
+            self.answered.into_values().partition(|(view, _)| fits(view));
+        if fitting.len() > 1 {
+            let ids: Vec<String> = fitting.iter().map(|(view, _)| view.peer.id.to_string()).collect();
+            return Err(Status::invalid_argument(format!(
+                "several peers are called {wanted:?}: give the identifier of one ({})",
+                ids.join(", ")
+            )));
+        }
+        fitting.into_iter().next().map(|(_, info)| info).ok_or_else(|| {
+            let mut names: Vec<&str> = others.iter().map(|(view, _)| &*view.peer.name).collect();
+            names.sort_unstable();
+            names.truncate(NAMES);
+            let wanted: String = wanted.chars().take(64).collect();
+            Status::not_found(format!(
+                "no peer {wanted:?} answers in this ring; these do: {}",
+                names.join(", ")
+            ))
+        })
+    }
+}

@@ -1,0 +1,262 @@
+//! Owns the [`Node`]: one task, one `select!`, no lock. It performs what the node wants done, and everybody
+//! else asks through a [`Handle`].
+//!
+//! What comes in has an order. Replies and timers first, and they are never refused: the node waits for
+//! exactly one reply to each of its calls. Then short requests of other peers, then this peer's own users,
+//! then long requests. Requests that find their queue full are shed.
+
+mod friends;
+mod handle;
+mod tell;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chord::{Envelope, Event, Request};
+use chord::{
+    Found, Input, Lost, Node, Outcome, Output, Peer, Rejection, Response, Status, Ticket, Timer, Why,
+};
+use futures::FutureExt;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::time::{DelayQueue, delay_queue};
+
+use crate::calls::Calls;
+use handle::{Asked, Command};
+pub use handle::{Handle, LookUpError, ServeError, Snapshot};
+
+/// Short requests of other peers that may wait.
+const CONTROL: usize = 1024;
+/// Long requests of other peers that may wait.
+const BULK: usize = 256;
+/// Requests of this peer's own users that may wait.
+const COMMANDS: usize = 256;
+/// Lookups of users under way.
+const LOOKUPS: usize = 4096;
+/// Calls to other peers under way: one for each lookup, and the node's own.
+const CALLS: usize = LOOKUPS + 1024;
+/// Events that a slow listener may lag behind before it loses some.
+const EVENTS: usize = 1024;
+
+/// Starts the task that owns `node`, which then joins through `friends` (by address; a name with several
+/// addresses means all of them) or peers `remembered`, or founds. The task ends when `cancel` is cancelled.
+pub fn spawn(
+    node: Node,
+    calls: Arc<Calls>,
+    friends: Vec<Peer>,
+    remembered: Vec<Peer>,
+    cancel: CancellationToken,
+) -> Handle {
+    let (control, control_queue) = mpsc::channel(CONTROL);
+    let (bulk, bulk_queue) = mpsc::channel(BULK);
+    let (commands, command_queue) = mpsc::channel(COMMANDS);
+    let (events, _) = broadcast::channel(EVENTS);
+    let (status, status_seen) = watch::channel(node.status());
+    let handle = Handle::new(&node, calls.clone(), control, bulk, commands, events.clone(), status_seen);
+    let me = node.me().clone();
+    let driver = Driver {
+        node,
+        calls,
+        out: Vec::new(),
+        at_once: VecDeque::new(),
+        replies: JoinSet::new(),
+        timers: Timers::default(),
+        lookups: HashMap::new(),
+        tickets: 0,
+        events,
+        status,
+        leaving: Vec::new(),
+        left: false,
+    };
+    let start = async move { Input::Start { friends: friends::resolve(&me, friends).await, remembered } };
+    tokio::spawn(driver.run(start, control_queue, bulk_queue, command_queue, cancel));
+    handle
+}
+
+struct Driver {
+    node: Node,
+    calls: Arc<Calls>,
+    /// What the node wants done; empty between two steps.
+    out: Vec<Output>,
+    /// Replies to calls that were not even made.
+    at_once: VecDeque<Input>,
+    replies: JoinSet<Input>,
+    timers: Timers,
+    lookups: HashMap<Ticket, oneshot::Sender<Result<Box<Found>, Box<Lost>>>>,
+    tickets: u64,
+    events: broadcast::Sender<Event>,
+    status: watch::Sender<Status>,
+    leaving: Vec<oneshot::Sender<()>>,
+    left: bool,
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        start: impl Future<Output = Input> + Send + 'static,
+        mut control: mpsc::Receiver<Asked>,
+        mut bulk: mpsc::Receiver<Asked>,
+        mut commands: mpsc::Receiver<Command>,
+        cancel: CancellationToken,
+    ) {
+        self.replies.spawn(start);
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                Some(reply) = self.replies.join_next() => match reply {
+                    Ok(input) => self.handle(input),
+                    Err(error) => tracing::error!("a call was lost: {error}"),
+                },
+                (timer, after) = self.timers.next() => self.handle(Input::Timer { timer, after }),
+                Some(asked) = control.recv() => self.serve(asked),
+                Some(command) = commands.recv() => self.obey(command),
+                Some(asked) = bulk.recv() => self.serve(asked),
+            }
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.node.handle(input, &mut self.out);
+        self.perform();
+    }
+
+    fn serve(&mut self, asked: Asked) {
+        let Asked { envelope, request, answer } = asked;
+        // Whoever asked has gone: nothing was promised.
+        if answer.is_closed() {
+            return;
+        }
+        let result: Result<Response, Rejection> = self.node.serve(&envelope, request, &mut self.out);
+        let _ = answer.send(result);
+        self.perform();
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::LookUp { key, read, within, answer } => {
+                if self.lookups.len() >= LOOKUPS {
+                    self.lookups.retain(|_, waiting| !waiting.is_closed());
+                }
+                // Dropping `answer` says that there is no room.
+                if self.lookups.len() < LOOKUPS && !answer.is_closed() {
+                    self.tickets += 1;
+                    let ticket = Ticket(self.tickets);
+                    self.lookups.insert(ticket, answer);
+                    self.handle(Input::Lookup { ticket, key, read, within });
+                }
+            }
+            Command::Shared { present, gone } => self.handle(Input::Shared { present, gone }),
+            Command::Watching(watching) => self.handle(Input::Watching(watching)),
+            Command::Leave(done) if self.left => {
+                let _ = done.send(());
+            }
+            Command::Leave(done) => {
+                self.leaving.retain(|waiting| !waiting.is_closed());
+                self.leaving.push(done);
+                self.handle(Input::Leave);
+            }
+            Command::Snapshot(answer) => {
+                let _ = answer.send(Snapshot::of(&self.node));
+            }
+        }
+    }
+
+    /// Does what the node wants done, and what it wants done because of that.
+    fn perform(&mut self) {
+        loop {
+            for output in std::mem::take(&mut self.out) {
+                self.do_one(output);
+            }
+            match self.at_once.pop_front() {
+                Some(input) => self.node.handle(input, &mut self.out),
+                None => break,
+            }
+        }
+        let status = self.node.status();
+        self.status.send_if_modified(|seen| std::mem::replace(seen, status) != status);
+    }
+
+    fn do_one(&mut self, output: Output) {
+        match output {
+            Output::Call { to, request, why, within } => self.call(to, request, why, within),
+            Output::SetTimer { timer, after } => self.timers.set(timer, after),
+            Output::Found(ticket, found) => self.tell_waiting(ticket, Ok(found)),
+            Output::Lost(ticket, lost) => self.tell_waiting(ticket, Err(lost)),
+            Output::Event(event) => {
+                tell::log(&event);
+                // Nobody listens: nothing is lost.
+                let _ = self.events.send(event);
+            }
+            Output::Left => {
+                self.left = true;
+                self.leaving.drain(..).for_each(|waiting| {
+                    let _ = waiting.send(());
+                });
+            }
+        }
+    }
+
+    fn call(&mut self, to: Peer, request: Request, why: Why, within: Duration) {
+        if self.replies.len() >= CALLS {
+            let busy = Input::Reply { from: to, why, took: Duration::ZERO, outcome: Outcome::Busy };
+            return self.at_once.push_back(busy);
+        }
+        let envelope: Envelope = self.node.envelope(&to);
+        let calls = self.calls.clone();
+        self.replies.spawn(async move {
+            let start = Instant::now();
+            let call = AssertUnwindSafe(calls.call(&to, envelope, request, within)).catch_unwind().await;
+            let (from, outcome) = call.unwrap_or_else(|_| (to, Outcome::Silent));
+            let took = start.elapsed();
+            // After a pause of this process, old answers lie in the socket's buffer.
+            let outcome = if took > within { Outcome::Silent } else { outcome };
+            Input::Reply { from, why, took, outcome }
+        });
+    }
+
+    fn tell_waiting(&mut self, ticket: Ticket, result: Result<Box<Found>, Box<Lost>>) {
+        if let Some(waiting) = self.lookups.remove(&ticket) {
+            let _ = waiting.send(result);
+        }
+    }
+}
+
+/// The node's timers, at most one of each kind.
+#[derive(Default)]
+struct Timers {
+    queue: DelayQueue<(Timer, Instant)>,
+    keys: HashMap<Timer, delay_queue::Key>,
+}
+
+impl Timers {
+    fn set(&mut self, timer: Timer, after: std::ops::Range<Duration>) {
+        let after = if after.is_empty() { after.start } else { rand::random_range(after) };
+        if let Some(key) = self.keys.remove(&timer) {
+            self.queue.try_remove(&key);
+        }
+        self.keys.insert(timer, self.queue.insert((timer, Instant::now()), after));
+    }
+
+    /// The next timer that runs out, and how long ago it was set. Waits for ever where none is set.
+    async fn next(&mut self) -> (Timer, Duration) {
+        if self.queue.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        match std::future::poll_fn(|context| self.queue.poll_expired(context)).await {
+            Some(expired) => {
+                let (timer, set) = expired.into_inner();
+                self.keys.remove(&timer);
+                (timer, set.elapsed())
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
