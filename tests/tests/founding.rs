@@ -90,7 +90,9 @@ fn two_peers_cannot_share_a_state_folder() {
     // The first one does not notice, and a third life of the folder is possible.
     cluster.peers[0].wait_member();
     assert_eq!(cluster.peers[0].terminate(PATIENCE).code(), Some(0));
-    cluster.peers[1].set("friend", "");
+    for key in ["friend", "backup_friend"] {
+        cluster.peers[1].set(key, "");
+    }
     cluster.peers[1].start();
     cluster.peers[1].wait_member();
 }
