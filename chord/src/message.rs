@@ -63,7 +63,7 @@ pub enum Request {
         /// Whether these are all such arcs.
         all: bool,
     },
-    /// This is what I publish under these keys. Answered by `Done`.
+    /// This is what I publish under these keys. Answered by `Published`.
     Publish(Box<Batch>),
     /// I publish nothing any more. Answered by `Done`.
     Withdraw,
@@ -133,6 +133,13 @@ pub enum Response {
     Reading(Reading),
     /// One answer for each arc asked about.
     Renewed(Vec<ArcAnswer>),
+    /// It is taken in. Whether it belongs there is the publisher's to judge.
+    Published {
+        /// Where the own arc of the one asked starts.
+        arc_from: Id,
+        /// Who keeps that arc, the one asked first.
+        keepers: Vec<Peer>,
+    },
     /// Publishers whose entries the one asked would like to have.
     Wanted(Vec<Id>),
 }

@@ -110,7 +110,8 @@ impl Node {
             }
             Request::Publish(batch) => {
                 self.keeper.publish(from, &batch);
-                Ok(Response::Done)
+                let (arc_from, keepers) = self.own_arc();
+                Ok(Response::Published { arc_from, keepers })
             }
             Request::Withdraw => {
                 self.keeper.withdraw_life(from);

@@ -3,7 +3,7 @@
 use super::{ArcAnswer, ArcDigest, Sent};
 use crate::interface::{Output, Status, Why};
 use crate::message::{Outcome, Request, Response};
-use crate::{Node, Peer, Services};
+use crate::{Id, Node, Peer, Services};
 
 impl Node {
     /// Does what there is to do for the own entries. Called whenever something has changed.
@@ -39,7 +39,7 @@ impl Node {
             }
             Request::Publish(batch) => {
                 self.keeper.publish(&me, &batch);
-                Vec::new()
+                vec![ArcAnswer { same: true, owner: Some(self.own_arc()) }]
             }
             _ => Vec::new(),
         };
@@ -50,6 +50,10 @@ impl Node {
         match outcome {
             Outcome::Answer(Response::Renewed(answers)) => {
                 self.publisher.acknowledge(from.id, sent, &answers)
+            }
+            Outcome::Answer(Response::Published { arc_from, keepers }) => {
+                let answer = ArcAnswer { same: true, owner: Some((arc_from, keepers)) };
+                self.publisher.acknowledge(from.id, sent, &[answer])
             }
             Outcome::Answer(_) => self.publisher.acknowledge(from.id, sent, &[]),
             _ => self.publisher.fail(from.id),
@@ -67,12 +71,15 @@ impl Node {
     ) -> Response {
         let own = (self.arc_from(), self.me.id);
         let same = self.keeper.renew(from, services, sequence, arcs, all.then_some(own));
-        let owner = || {
-            let copies = self.successors.as_slice().iter().take(self.config.replicas - 1);
-            (own.0, std::iter::once(&self.me).chain(copies).cloned().collect())
-        };
+        let owner = || self.own_arc();
         let answer =
             |(arc, same): (&ArcDigest, bool)| ArcAnswer { same, owner: (arc.to == own.1).then(owner) };
         Response::Renewed(arcs.iter().zip(same).map(answer).collect())
+    }
+
+    /// Where the own arc starts, and who keeps it.
+    pub(crate) fn own_arc(&self) -> (Id, Vec<Peer>) {
+        let copies = self.successors.as_slice().iter().take(self.config.replicas - 1);
+        (self.arc_from(), std::iter::once(&self.me).chain(copies).cloned().collect())
     }
 }

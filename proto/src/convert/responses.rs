@@ -40,7 +40,7 @@ macro_rules! done {
     };
 }
 
-done!(NotifyResponse, PokeResponse, LeaveResponse, PublishResponse, WithdrawResponse, HandOverResponse);
+done!(NotifyResponse, PokeResponse, LeaveResponse, WithdrawResponse, HandOverResponse);
 
 fn responder(wire: Option<wire::Peer>) -> Result<Option<Peer>, Malformed> {
     let peer: Peer = required(wire, "responder")?.try_into()?;
@@ -177,6 +177,22 @@ impl Answer for wire::RenewResponse {
 
     fn into_core(self) -> Result<(Response, Option<Peer>), Malformed> {
         Ok((Response::Renewed(list(self.arcs, MAX_DIGESTS, "arcs")?), None))
+    }
+}
+
+impl Answer for wire::PublishResponse {
+    fn of(response: Response, _: &Peer) -> Result<Self, Mismatch> {
+        match response {
+            Response::Published { arc_from, keepers } => {
+                Ok(wire::PublishResponse { arc_from: bytes(arc_from), keepers: wire_peers(keepers) })
+            }
+            _ => Err(Mismatch),
+        }
+    }
+
+    fn into_core(self) -> Result<(Response, Option<Peer>), Malformed> {
+        let arc_from = id(&self.arc_from, "arc_from")?;
+        Ok((Response::Published { arc_from, keepers: list(self.keepers, MAX_PEERS, "keepers")? }, None))
     }
 }
 

@@ -168,13 +168,14 @@ fn every_response_comes_back_as_it_was() {
     ];
     let renewed = Response::Renewed(answers);
     assert_eq!(back::<wire::RenewResponse>(&renewed), (renewed, None));
+    let published = Response::Published { arc_from: Id::of(b"from"), keepers: vec![peer(2), peer(3)] };
+    assert_eq!(back::<wire::PublishResponse>(&published), (published, None));
     let wanted = Response::Wanted(vec![peer(1).id]);
     assert_eq!(back::<wire::CompareResponse>(&wanted), (wanted, None));
     for done in [
         back::<wire::NotifyResponse>(&Response::Done),
         back::<wire::PokeResponse>(&Response::Done),
         back::<wire::LeaveResponse>(&Response::Done),
-        back::<wire::PublishResponse>(&Response::Done),
         back::<wire::WithdrawResponse>(&Response::Done),
         back::<wire::HandOverResponse>(&Response::Done),
     ] {
