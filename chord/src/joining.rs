@@ -4,6 +4,7 @@
 //! are joining themselves, they tell each other whom they know, and the smallest identifier founds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::interface::{Event, Output, Status, Timer, Why, set_timer};
 use crate::message::{Outcome, Refusal, Rejection, Request, Response};
@@ -42,6 +43,8 @@ impl Joining {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct JoinRound {
     queue: Vec<Peer>,
+    /// The address that was asked last: a stranger's name for a peer need not be the peer's own.
+    asked: Arc<str>,
     steps: u8,
     silent: Vec<Peer>,
     refusal: Option<(Peer, Refusal)>,
@@ -64,7 +67,8 @@ impl Node {
                 queue.push(peer.clone());
             }
         }
-        let round = JoinRound { queue, steps: 0, silent: Vec::new(), refusal: None };
+        let asked = self.me.address.clone();
+        let round = JoinRound { queue, asked, steps: 0, silent: Vec::new(), refusal: None };
         self.ask_next(round, out);
     }
 
@@ -74,6 +78,7 @@ impl Node {
         }
         round.steps += 1;
         let to = round.queue.remove(0);
+        round.asked = to.address.clone();
         self.call(to, Request::Join, Why::Join(Box::new(round)), out);
     }
 
@@ -91,7 +96,7 @@ impl Node {
         match outcome {
             // The friend's address leads back here.
             Outcome::Answer(_) if from.id == self.me.id => {
-                self.joining.friends.retain(|friend| friend.address != from.address);
+                self.joining.friends.retain(|friend| friend.address != round.asked);
             }
             Outcome::Answer(Response::Neighbors(neighbors)) => {
                 return self.become_member(from, neighbors.successors, out);

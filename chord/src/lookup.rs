@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::found::{Found, Lost, LostReason, Route, Step, Ticket};
-use crate::index::{Reading, Source};
+use crate::index::{KeptArc, Reading, Source};
 use crate::interface::{Output, Status, Timer, Why, about};
 use crate::message::{Outcome, Ownership, Read, Request, Response};
 use crate::routing::{Hop, NAMED};
@@ -271,7 +271,7 @@ impl Node {
             }
             Purpose::Place => {
                 self.placing = false;
-                self.publisher.place(arc_from, &keepers);
+                self.publisher.place(&KeptArc { from: arc_from, keepers });
                 self.drive_publisher(out);
             }
         }

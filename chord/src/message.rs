@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::index::{ArcAnswer, ArcDigest, Batch, KeptBatch, PublisherDigest, Reading};
+use crate::index::{ArcAnswer, ArcDigest, Batch, KeptArc, KeptBatch, PublisherDigest, Reading};
 use crate::{Id, Peer, Services};
 
 /// The protocol's version. Peers of different versions refuse each other.
@@ -133,13 +133,9 @@ pub enum Response {
     Reading(Reading),
     /// One answer for each arc asked about.
     Renewed(Vec<ArcAnswer>),
-    /// It is taken in. Whether it belongs there is the publisher's to judge.
-    Published {
-        /// Where the own arc of the one asked starts.
-        arc_from: Id,
-        /// Who keeps that arc, the one asked first.
-        keepers: Vec<Peer>,
-    },
+    /// It is kept. With the arc that the one asked is responsible for: the publisher may not know yet that
+    /// it has changed hands.
+    Published(KeptArc),
     /// Publishers whose entries the one asked would like to have.
     Wanted(Vec<Id>),
 }

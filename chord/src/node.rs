@@ -100,6 +100,7 @@ impl Node {
             Request::Join => self.serve_join(from),
             Request::Stabilize { seen } => self.serve_stabilize(seen),
             Request::NextHop { key, avoid, last, read } => self.serve_next_hop(key, &avoid, last, read),
+            Request::Ping if self.status == Status::Leaving => Err(Rejection::NotMember),
             Request::Ping => Ok(Response::Done),
             _ if self.status == Status::Joining => Err(Rejection::NotMember),
             Request::Notify => self.serve_notify(from, out),
@@ -110,8 +111,7 @@ impl Node {
             }
             Request::Publish(batch) => {
                 self.keeper.publish(from, &batch);
-                let (arc_from, keepers) = self.own_arc();
-                Ok(Response::Published { arc_from, keepers })
+                Ok(Response::Published(self.kept_arc()))
             }
             Request::Withdraw => {
                 self.keeper.withdraw_life(from);

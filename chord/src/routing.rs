@@ -1,6 +1,6 @@
 //! What a peer's own tables say about a key: whose it is, and who comes closer.
 
-use crate::index::{Entry, Reading, Source};
+use crate::index::{Entry, KeptArc, Reading, Source};
 use crate::interface::Status;
 use crate::message::{Ownership, Read, Rejection, Response};
 use crate::{Id, Node, Peer};
@@ -75,7 +75,6 @@ impl Node {
 
     /// This peer's claim to a key.
     pub(crate) fn ownership(&self, key: Id, read: Read) -> Ownership {
-        let copies = self.successors.as_slice().iter().take(self.config.replicas - 1);
         let alive = |peer: &Peer| !self.detector.is_given_up(peer);
         let mut reading = match read {
             Read::Key(limit) => self.keeper.read(key, limit, alive),
@@ -83,12 +82,8 @@ impl Node {
             Read::Nothing | Read::Own(_) | Read::Copies(_) => Reading::default(),
         };
         reading.complete = self.is_arc_complete();
-        Ownership {
-            owner: self.me.clone(),
-            arc_from: self.arc_from(),
-            keepers: std::iter::once(&self.me).chain(copies).cloned().collect(),
-            reading,
-        }
+        let KeptArc { from: arc_from, keepers } = self.kept_arc();
+        Ownership { owner: self.me.clone(), arc_from, keepers, reading }
     }
 
     pub(crate) fn copies(&self, key: Id, limit: usize) -> Reading {

@@ -57,3 +57,51 @@ pub async fn serve(
         () = late => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpStream;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_reflection::pb::v1::ServerReflectionRequest;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+    use super::*;
+    use crate::calls::lazy_channel;
+
+    #[tokio::test]
+    async fn it_tells_its_services_and_stops_whoever_hangs_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cancel = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, Routes::default(), HealthReporter::new(), cancel.clone()));
+        let channel = lazy_channel(&format!("http://{address}")).unwrap();
+        let mut health = HealthClient::new(channel.clone());
+        assert_eq!(health.check(HealthCheckRequest::default()).await.unwrap().into_inner().status, 1);
+
+        let ask = ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(MessageRequest::ListServices(String::new())),
+        };
+        let mut reflection = ServerReflectionClient::new(channel);
+        let answers = reflection.server_reflection_info(tokio_stream::once(ask)).await.unwrap();
+        let answer = answers.into_inner().message().await.unwrap().unwrap();
+        let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+            panic!("no list of services: {answer:?}")
+        };
+        assert!(list.service.iter().any(|service| service.name == "chord.v1.ChordService"), "{list:?}");
+
+        let _silent = TcpStream::connect(address).await.unwrap();
+        let mut half = TcpStream::connect(address).await.unwrap();
+        half.write_all(b"PRI * HTTP/2.0").await.unwrap();
+        let start = Instant::now();
+        cancel.cancel();
+        tokio::time::timeout(DRAIN * 3, server).await.expect("it stops").unwrap().unwrap();
+        assert!(start.elapsed() < DRAIN * 2);
+    }
+}

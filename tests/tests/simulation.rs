@@ -391,3 +391,25 @@ fn a_peer_left_alone_finds_its_friend_again() {
     network.settle(MINUTE);
     assert_eq!(network.members().len(), 2);
 }
+
+#[test]
+fn what_is_published_while_a_peer_joins_is_found_a_second_later() {
+    for seed in 0..20 {
+        let mut network = ring(seed, 4);
+        let mut names = Vec::new();
+        network.share(1, &["before"], &[]);
+        network.run(Duration::from_secs(1));
+        network.start(&[0]);
+        for n in 0..100 {
+            let name = format!("{seed}/{n}");
+            network.share(1, &[&name], &[]);
+            names.push(name);
+            network.run(Duration::from_millis(5));
+        }
+        network.run(Duration::from_secs(1));
+        for name in &names {
+            let reading = network.find(2, name).unwrap();
+            assert_eq!(reading.sources.len(), 1, "seed {seed}: {name}");
+        }
+    }
+}

@@ -60,8 +60,17 @@ pub struct ArcDigest {
 pub struct ArcAnswer {
     /// Whether both have the same.
     pub same: bool,
-    /// Where the keeper is responsible for the arc's end: its own arc's start, and the keepers.
-    pub owner: Option<(Id, Vec<Peer>)>,
+    /// The keeper's own arc, where the arc asked about ends there.
+    pub owner: Option<KeptArc>,
+}
+
+/// The arc that a peer is responsible for, up to its own identifier.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeptArc {
+    /// Where it starts, exclusive.
+    pub from: Id,
+    /// The peer itself, then the successors that keep copies.
+    pub keepers: Vec<Peer>,
 }
 
 #[cfg(test)]

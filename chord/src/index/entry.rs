@@ -47,6 +47,11 @@ impl Entry {
         Entry { kind: Kind::Name, key: Id::of(file.name.as_bytes()), file }
     }
 
+    /// About how many bytes it takes in a message.
+    pub(crate) fn weight(&self) -> usize {
+        self.file.name.len() + self.file.path.len() + 96
+    }
+
     /// The content's hash, for [`Digest`](super::Digest).
     pub(crate) fn hash(&self) -> u128 {
         let mut sha = Sha1::new();

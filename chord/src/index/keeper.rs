@@ -7,6 +7,12 @@ use super::arc::within;
 use super::{ArcDigest, Digest, Entry, Reading, Source};
 use crate::{Id, Peer, Services};
 
+/// Entries of about so many bytes are put into one message; the entries of one key are never divided.
+pub(crate) const MESSAGE_BYTES: usize = 1 << 20;
+/// How old an age may be that another keeper tells: it counts in ticks. Without this, two keepers whose
+/// leases run out a moment apart could hand a dead publisher's entries back and forth for ever.
+const TICK: Duration = Duration::from_secs(1);
+
 /// A publisher's statement of what it has under some keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Batch {
@@ -157,18 +163,19 @@ impl Keeper {
 
     /// Another keeper passes on what a publisher said.
     pub fn accept(&mut self, batch: &KeptBatch, lease: Duration) {
-        if batch.age >= lease {
+        let age = batch.age + TICK;
+        if age >= lease {
             return;
         }
         let id = batch.publisher.id;
         match self.publishers.get(&id).map(|kept| (kept.publisher.incarnation, kept.age)) {
             Some((incarnation, _)) if incarnation > batch.publisher.incarnation => return,
-            Some((incarnation, age)) if incarnation == batch.publisher.incarnation => {
-                self.publishers.entry(id).and_modify(|kept| kept.age = age.min(batch.age));
+            Some((incarnation, known)) if incarnation == batch.publisher.incarnation => {
+                self.publishers.entry(id).and_modify(|kept| kept.age = known.min(age));
             }
             _ => {
                 self.hear(&batch.publisher, &batch.services);
-                self.publishers.entry(id).and_modify(|kept| kept.age = batch.age);
+                self.publishers.entry(id).and_modify(|kept| kept.age = age);
             }
         }
         for key in &batch.keys {
@@ -291,7 +298,7 @@ impl Keeper {
                 Some(kept) if kept.publisher.incarnation > their.publisher.incarnation => {}
                 Some(kept) if kept.digest(from, to) == their.digest => {
                     if kept.publisher.incarnation == their.publisher.incarnation {
-                        kept.age = kept.age.min(their.age);
+                        kept.age = kept.age.min(their.age + TICK);
                     } else {
                         wanted.push(their.publisher.id);
                     }
@@ -313,7 +320,7 @@ impl Keeper {
         limit: usize,
     ) -> (Vec<KeptBatch>, Option<(Id, Id)>) {
         let mut batches: Vec<KeptBatch> = Vec::new();
-        let mut room = limit;
+        let (mut room, mut bytes) = (limit, 0);
         let start = cursor.map_or(Id::default(), |(publisher, _)| publisher);
         for (id, kept) in self.publishers.range(start..) {
             if only.is_some_and(|only| !only.contains(id)) {
@@ -325,7 +332,8 @@ impl Keeper {
             for (key, stated) in within(&kept.keys, from, to).filter(|(key, _)| !passed(**key)) {
                 keys.push(KeptKey { key: *key, sequence: stated.sequence, entries: stated.entries.clone() });
                 room -= 1;
-                if room == 0 {
+                bytes += stated.entries.iter().map(Entry::weight).sum::<usize>();
+                if room == 0 || bytes >= MESSAGE_BYTES {
                     break;
                 }
             }
@@ -337,7 +345,7 @@ impl Keeper {
                     age: kept.age,
                     keys,
                 });
-                if room == 0 {
+                if room == 0 || bytes >= MESSAGE_BYTES {
                     return (batches, Some((*id, last)));
                 }
             }

@@ -11,7 +11,7 @@ mod maintenance;
 mod publisher;
 mod publishing;
 
-pub use arc::{ArcAnswer, ArcDigest, Digest};
+pub use arc::{ArcAnswer, ArcDigest, Digest, KeptArc};
 pub use entry::{Entry, File, Kind, Reading, Source};
 pub use keeper::{Batch, Keeper, KeptBatch, KeptKey, PublisherDigest};
 pub(crate) use maintenance::HandOver;

@@ -1,14 +1,17 @@
 //! What a publisher shares, and how far each keeper knows of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::arc::within;
-use super::{ArcAnswer, ArcDigest, Batch, Digest, Entry, File};
-use crate::message::Request;
+use super::keeper::MESSAGE_BYTES;
+use super::{ArcAnswer, ArcDigest, Batch, Digest, Entry, File, KeptArc};
+use crate::message::{Request, Response};
 use crate::{Id, Peer, Services};
+
+/// Files of one name that one publisher states at most.
+const SAME_NAME: usize = 1000;
 
 /// A publisher's files, the arcs that hold their keys, and the state of each keeper of each arc.
 ///
@@ -129,9 +132,9 @@ impl Publisher {
         self.files.is_empty()
     }
 
-    /// What is shared under a key.
+    /// What is published under a key: of very many files of one name, the first by path.
     pub fn entries(&self, key: Id) -> impl Iterator<Item = &Entry> {
-        self.keys.get(&key).into_iter().flat_map(BTreeMap::values)
+        self.keys.get(&key).into_iter().flat_map(stated)
     }
 
     /// Keys that not all of their keepers have acknowledged.
@@ -148,29 +151,25 @@ impl Publisher {
         key.is_within(arc.from, *to).then_some((*to, arc))
     }
 
-    /// The first key whose keepers are unknown. Also one under which nothing is shared any more, until its
-    /// keepers know that.
+    /// The first key whose keepers are unknown.
     pub fn unplaced(&self) -> Option<Id> {
-        let first = |after: Bound<Id>| {
-            let range = (after, Bound::Unbounded);
-            let (shared, changed) = (self.keys.range(range).next(), self.changed.range(range).next());
-            shared.map(|(key, _)| *key).into_iter().chain(changed.map(|(key, _)| *key)).min()
-        };
-        let mut next = first(Bound::Unbounded);
+        let mut next = self.keys.keys().next().copied();
         while let Some(key) = next {
             let Some((to, _)) = self.arc_of(key) else { return Some(key) };
             if to < key {
                 return None;
             }
-            next = first(Bound::Excluded(to));
+            next = self.keys.range(to..).map(|(key, _)| *key).find(|key| *key != to);
         }
         None
     }
 
-    /// The peer `keepers[0]` is responsible for the arc (`from`, its identifier]; all `keepers` keep it.
-    pub fn place(&mut self, from: Id, keepers: &[Peer]) {
-        let Some(owner) = keepers.first() else { return };
-        let to = owner.id;
+    /// The first of the keepers is responsible for this arc; all of them keep it.
+    pub fn place(&mut self, KeptArc { from, keepers }: &KeptArc) {
+        let (from, Some(to)) = (*from, keepers.first().map(|owner| owner.id)) else { return };
+        if self.arcs.get(&to).is_some_and(|arc| arc.from == from && self.same_keepers(arc, keepers)) {
+            return;
+        }
         let known = self.arcs.remove(&to);
         // Whatever ends inside of this arc, or reaches over its start, is out of date.
         let stale: Vec<Id> = within(&self.arcs, from, to).map(|(end, _)| *end).collect();
@@ -202,6 +201,12 @@ impl Publisher {
             }
         }
         self.arcs.insert(to, arc);
+    }
+
+    fn same_keepers(&self, arc: &Placed, keepers: &[Peer]) -> bool {
+        let known = |peer: &Peer| self.links.get(&peer.id).is_some_and(|link| link.peer.is_same_life(peer));
+        arc.keepers.len() == keepers.len()
+            && keepers.iter().all(|k| arc.keepers.contains_key(&k.id) && known(k))
     }
 
     fn displace(&mut self, to: Id) {
@@ -237,7 +242,7 @@ impl Publisher {
                 Some((_, arc)) => {
                     arc.keepers.values().all(|p| matches!(p, Progress::UpTo(known) if known >= *sequence))
                 }
-                None => false,
+                None => !self.keys.contains_key(key),
             })
             .map(|(sequence, _)| *sequence)
             .collect();
@@ -309,13 +314,13 @@ impl Publisher {
     }
 
     fn digest(&self, from: Id, to: Id) -> Digest {
-        within(&self.keys, from, to).flat_map(|(_, entries)| entries.values()).collect()
+        within(&self.keys, from, to).flat_map(|(_, entries)| stated(entries)).collect()
     }
 
     fn portion(&self, to: Id, cursor: Id, services: &Services, limit: usize) -> (Request, Sent) {
-        let arc = within(&self.keys, cursor, to).take(limit);
-        let keys: Vec<(Id, Vec<Entry>)> = arc.map(|(key, e)| (*key, e.values().cloned().collect())).collect();
-        let reached = if keys.len() < limit { to } else { keys.last().map_or(to, |(key, _)| *key) };
+        let arc = within(&self.keys, cursor, to).map(|(key, entries)| (*key, stated(entries)));
+        let (keys, more) = pack(arc, limit);
+        let reached = keys.last().filter(|_| more).map_or(to, |(key, _)| *key);
         let batch = Batch {
             services: services.clone(),
             sequence: self.sequence,
@@ -335,10 +340,10 @@ impl Publisher {
         limit: usize,
     ) -> Option<(Request, Sent)> {
         let news = self.changes.range(known + 1..).filter(|(_, key)| key.is_within(from, to));
-        let news: Vec<(u64, Id)> = news.take(limit).map(|(sequence, key)| (*sequence, *key)).collect();
-        let last = news.last()?.0;
-        let sequence = if news.len() < limit { self.sequence } else { last };
-        let keys = news.iter().map(|(_, key)| (*key, self.entries(*key).cloned().collect())).collect();
+        let (news, more) = pack(news.map(|(at, key)| ((*at, *key), self.entries(*key))), limit);
+        let ((last, _), _) = news.last()?;
+        let sequence = if more { *last } else { self.sequence };
+        let keys = news.into_iter().map(|((_, key), entries)| (key, entries)).collect();
         let batch = Batch {
             services: services.clone(),
             sequence: self.sequence,
@@ -349,8 +354,8 @@ impl Publisher {
         Some((Request::Publish(Box::new(batch)), Sent::Changes { arc: to, sequence }))
     }
 
-    /// A keeper answered. `answers` are those to a renewal.
-    pub fn acknowledge(&mut self, keeper: Id, sent: Sent, answers: &[ArcAnswer]) {
+    /// A keeper did what it was asked.
+    pub fn acknowledge(&mut self, keeper: Id, sent: Sent, response: Response) {
         if let Some(link) = self.links.get_mut(&keeper) {
             link.busy = false;
             link.failures = 0;
@@ -358,39 +363,30 @@ impl Publisher {
                 link.since_renewal = Duration::ZERO;
             }
         }
-        match sent {
-            Sent::Renewal { sequence, arcs } => {
-                for ((from, to), answer) in arcs.into_iter().zip(answers) {
-                    self.compared(keeper, (from, to), sequence, answer);
+        match (sent, response) {
+            (Sent::Renewal { sequence, arcs }, Response::Renewed(answers)) => {
+                for (arc, answer) in arcs.into_iter().zip(&answers) {
+                    self.compared(keeper, arc, sequence, answer);
                 }
             }
-            Sent::Portion { arc: to, reached } => {
+            (Sent::Portion { arc: to, reached }, Response::Published(arc)) => {
                 self.advance(keeper, to, |progress| match progress {
                     Progress::Send { at, .. } if reached == to => Progress::UpTo(at),
                     Progress::Send { at, .. } => Progress::Send { cursor: reached, at },
                     other => other,
                 });
-                self.replace(keeper, to, answers);
+                self.confirm(keeper, to, &arc);
             }
-            Sent::Changes { arc: to, sequence } => {
+            (Sent::Changes { arc: to, sequence }, Response::Published(arc)) => {
                 self.advance(keeper, to, |progress| match progress {
                     Progress::UpTo(known) => Progress::UpTo(known.max(sequence)),
                     other => other,
                 });
-                self.replace(keeper, to, answers);
+                self.confirm(keeper, to, &arc);
             }
+            _ => {}
         }
         self.forget_settled();
-    }
-
-    /// A responsible peer says with every answer what its arc is: part of what it was sent may be a
-    /// newcomer's by now, and has to go there, too.
-    fn replace(&mut self, keeper: Id, to: Id, answers: &[ArcAnswer]) {
-        if keeper == to
-            && let Some(ArcAnswer { owner: Some((start, keepers)), .. }) = answers.first()
-        {
-            self.place(*start, keepers);
-        }
     }
 
     fn compared(&mut self, keeper: Id, (from, to): (Id, Id), sequence: u64, answer: &ArcAnswer) {
@@ -404,9 +400,17 @@ impl Publisher {
             (_, false) => Progress::Send { cursor: from, at: sequence },
         });
         match &answer.owner {
-            Some((start, keepers)) if keeper == to => self.place(*start, keepers),
+            Some(arc) => self.confirm(keeper, to, arc),
             None if keeper == to => self.displace(to),
-            _ => {}
+            None => {}
+        }
+    }
+
+    /// The one responsible for the arc that ends at `to` said what it is responsible for: a part of the arc
+    /// may have gone to a newcomer.
+    fn confirm(&mut self, keeper: Id, to: Id, arc: &KeptArc) {
+        if keeper == to && self.arcs.contains_key(&to) {
+            self.place(arc);
         }
     }
 
@@ -432,6 +436,32 @@ impl Publisher {
     pub fn keepers(&self) -> Vec<Peer> {
         self.links.values().map(|link| link.peer.clone()).collect()
     }
+}
+
+/// The entries of one key that are published: bounded, since they travel in one message.
+fn stated(entries: &BTreeMap<Arc<str>, Entry>) -> impl Iterator<Item = &Entry> {
+    let mut bytes = 0;
+    entries.values().take(SAME_NAME).take_while(move |entry| {
+        bytes += entry.weight();
+        bytes <= MESSAGE_BYTES
+    })
+}
+
+/// As many keys, each with its entries, as fit into one message; and whether more would follow.
+fn pack<'a, K, E: Iterator<Item = &'a Entry>>(
+    keys: impl Iterator<Item = (K, E)>,
+    limit: usize,
+) -> (Vec<(K, Vec<Entry>)>, bool) {
+    let (mut packed, mut bytes) = (Vec::new(), 0);
+    for (key, entries) in keys {
+        if packed.len() == limit || bytes >= MESSAGE_BYTES {
+            return (packed, true);
+        }
+        let entries: Vec<Entry> = entries.cloned().collect();
+        bytes += entries.iter().map(Entry::weight).sum::<usize>();
+        packed.push((key, entries));
+    }
+    (packed, false)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The publisher's side of the protocol: placing keys, sending entries, renewing leases.
 
-use super::{ArcAnswer, ArcDigest, Sent};
+use super::{ArcAnswer, ArcDigest, KeptArc, Sent};
 use crate::interface::{Output, Status, Why};
 use crate::message::{Outcome, Request, Response};
-use crate::{Id, Node, Peer, Services};
+use crate::{Node, Peer, Services};
 
 impl Node {
     /// Does what there is to do for the own entries. Called whenever something has changed.
@@ -30,32 +30,22 @@ impl Node {
     /// This peer is one of the keepers of its own entries.
     fn publish_here(&mut self, request: Request, sent: Sent) {
         let me = self.me.clone();
-        let answers = match request {
+        let response = match request {
             Request::Renew { services, sequence, arcs, all } => {
-                match self.serve_renew(&me, &services, sequence, &arcs, all) {
-                    Response::Renewed(answers) => answers,
-                    _ => Vec::new(),
-                }
+                self.serve_renew(&me, &services, sequence, &arcs, all)
             }
             Request::Publish(batch) => {
                 self.keeper.publish(&me, &batch);
-                vec![ArcAnswer { same: true, owner: Some(self.own_arc()) }]
+                Response::Published(self.kept_arc())
             }
-            _ => Vec::new(),
+            _ => return,
         };
-        self.publisher.acknowledge(me.id, sent, &answers);
+        self.publisher.acknowledge(me.id, sent, response);
     }
 
     pub(crate) fn on_published(&mut self, from: Peer, sent: Sent, outcome: Outcome, out: &mut Vec<Output>) {
         match outcome {
-            Outcome::Answer(Response::Renewed(answers)) => {
-                self.publisher.acknowledge(from.id, sent, &answers)
-            }
-            Outcome::Answer(Response::Published { arc_from, keepers }) => {
-                let answer = ArcAnswer { same: true, owner: Some((arc_from, keepers)) };
-                self.publisher.acknowledge(from.id, sent, &[answer])
-            }
-            Outcome::Answer(_) => self.publisher.acknowledge(from.id, sent, &[]),
+            Outcome::Answer(response) => self.publisher.acknowledge(from.id, sent, response),
             _ => self.publisher.fail(from.id),
         }
         self.drive_publisher(out);
@@ -71,15 +61,14 @@ impl Node {
     ) -> Response {
         let own = (self.arc_from(), self.me.id);
         let same = self.keeper.renew(from, services, sequence, arcs, all.then_some(own));
-        let owner = || self.own_arc();
-        let answer =
-            |(arc, same): (&ArcDigest, bool)| ArcAnswer { same, owner: (arc.to == own.1).then(owner) };
+        let owner = |arc: &ArcDigest| (arc.to == own.1).then(|| self.kept_arc());
+        let answer = |(arc, same): (&ArcDigest, bool)| ArcAnswer { same, owner: owner(arc) };
         Response::Renewed(arcs.iter().zip(same).map(answer).collect())
     }
 
-    /// Where the own arc starts, and who keeps it.
-    pub(crate) fn own_arc(&self) -> (Id, Vec<Peer>) {
+    /// The own arc, and who keeps it.
+    pub(crate) fn kept_arc(&self) -> KeptArc {
         let copies = self.successors.as_slice().iter().take(self.config.replicas - 1);
-        (self.arc_from(), std::iter::once(&self.me).chain(copies).cloned().collect())
+        KeptArc { from: self.arc_from(), keepers: std::iter::once(&self.me).chain(copies).cloned().collect() }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use chord::Id;
 use chord::index::{
-    ArcAnswer, ArcDigest, Digest, Entry, File, KeptBatch, KeptKey, Kind, PublisherDigest, Reading, Source,
+    ArcAnswer, ArcDigest, Digest, Entry, File, KeptArc, KeptBatch, KeptKey, Kind, PublisherDigest, Reading,
+    Source,
 };
-use chord::{Id, Peer};
 
 use super::peers::wire_peers;
 use super::{
@@ -184,11 +185,7 @@ fn sum(bytes: &[u8], field: &'static str) -> Result<u128, Malformed> {
 impl From<ArcAnswer> for wire::ArcAnswer {
     fn from(answer: ArcAnswer) -> wire::ArcAnswer {
         let verdict = if answer.same { wire::ArcVerdict::Same } else { wire::ArcVerdict::Send };
-        let (arc_from, keepers) = match answer.owner {
-            Some((from, keepers)) => (bytes(from), wire_peers(keepers)),
-            None => (Vec::new(), Vec::new()),
-        };
-        wire::ArcAnswer { verdict: verdict.into(), arc_from, keepers }
+        wire::ArcAnswer { verdict: verdict.into(), owner: answer.owner.map(Into::into) }
     }
 }
 
@@ -201,9 +198,24 @@ impl TryFrom<wire::ArcAnswer> for ArcAnswer {
             wire::ArcVerdict::Send => false,
             wire::ArcVerdict::Unspecified => return Err(malformed("ArcAnswer.verdict", "it is not set")),
         };
-        let keepers: Vec<Peer> = list(answer.keepers, MAX_PEERS, "ArcAnswer.keepers")?;
-        let owner = optional_id(&answer.arc_from, "ArcAnswer.arc_from")?.map(|from| (from, keepers));
-        Ok(ArcAnswer { same, owner })
+        Ok(ArcAnswer { same, owner: answer.owner.map(TryInto::try_into).transpose()? })
+    }
+}
+
+impl From<KeptArc> for wire::KeptArc {
+    fn from(arc: KeptArc) -> wire::KeptArc {
+        wire::KeptArc { from: bytes(arc.from), keepers: wire_peers(arc.keepers) }
+    }
+}
+
+impl TryFrom<wire::KeptArc> for KeptArc {
+    type Error = Malformed;
+
+    fn try_from(arc: wire::KeptArc) -> Result<KeptArc, Malformed> {
+        Ok(KeptArc {
+            from: id(&arc.from, "KeptArc.from")?,
+            keepers: list(arc.keepers, MAX_PEERS, "KeptArc.keepers")?,
+        })
     }
 }
 

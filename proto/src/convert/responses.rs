@@ -101,6 +101,19 @@ impl Answer for wire::StabilizeResponse {
     }
 }
 
+impl Answer for wire::PublishResponse {
+    fn of(response: Response, _: &Peer) -> Result<Self, Mismatch> {
+        match response {
+            Response::Published(arc) => Ok(wire::PublishResponse { arc: Some(arc.into()) }),
+            _ => Err(Mismatch),
+        }
+    }
+
+    fn into_core(self) -> Result<(Response, Option<Peer>), Malformed> {
+        Ok((Response::Published(required(self.arc, "PublishResponse.arc")?.try_into()?), None))
+    }
+}
+
 impl Answer for wire::PingResponse {
     fn of(response: Response, me: &Peer) -> Result<Self, Mismatch> {
         match response {
@@ -177,22 +190,6 @@ impl Answer for wire::RenewResponse {
 
     fn into_core(self) -> Result<(Response, Option<Peer>), Malformed> {
         Ok((Response::Renewed(list(self.arcs, MAX_DIGESTS, "arcs")?), None))
-    }
-}
-
-impl Answer for wire::PublishResponse {
-    fn of(response: Response, _: &Peer) -> Result<Self, Mismatch> {
-        match response {
-            Response::Published { arc_from, keepers } => {
-                Ok(wire::PublishResponse { arc_from: bytes(arc_from), keepers: wire_peers(keepers) })
-            }
-            _ => Err(Mismatch),
-        }
-    }
-
-    fn into_core(self) -> Result<(Response, Option<Peer>), Malformed> {
-        let arc_from = id(&self.arc_from, "arc_from")?;
-        Ok((Response::Published { arc_from, keepers: list(self.keepers, MAX_PEERS, "keepers")? }, None))
     }
 }
 

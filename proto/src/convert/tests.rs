@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chord::index::{
-    ArcAnswer, ArcDigest, Batch, Digest, Entry, File, KeptBatch, KeptKey, Kind, PublisherDigest, Reading,
-    Source,
+    ArcAnswer, ArcDigest, Batch, Digest, Entry, File, KeptArc, KeptBatch, KeptKey, Kind, PublisherDigest,
+    Reading, Source,
 };
 use chord::{
     Envelope, HandedOver, Id, Neighbors, Ownership, Peer, Read, Request, Response, Services, VERSION,
@@ -162,14 +162,12 @@ fn every_response_comes_back_as_it_was() {
     {
         assert_eq!(back::<wire::NextHopResponse>(&response), (response, me.clone()));
     }
-    let answers = vec![
-        ArcAnswer { same: true, owner: None },
-        ArcAnswer { same: false, owner: Some((Id::of(b"from"), vec![peer(2)])) },
-    ];
+    let arc = KeptArc { from: Id::of(b"from"), keepers: vec![peer(2)] };
+    let published = Response::Published(arc.clone());
+    assert_eq!(back::<wire::PublishResponse>(&published), (published, None));
+    let answers = vec![ArcAnswer { same: true, owner: None }, ArcAnswer { same: false, owner: Some(arc) }];
     let renewed = Response::Renewed(answers);
     assert_eq!(back::<wire::RenewResponse>(&renewed), (renewed, None));
-    let published = Response::Published { arc_from: Id::of(b"from"), keepers: vec![peer(2), peer(3)] };
-    assert_eq!(back::<wire::PublishResponse>(&published), (published, None));
     let wanted = Response::Wanted(vec![peer(1).id]);
     assert_eq!(back::<wire::CompareResponse>(&wanted), (wanted, None));
     for done in [

@@ -234,8 +234,8 @@ mod tests {
     #[test]
     fn two_circles_are_two_rings() {
         let mut views = ring(4);
-        for at in 0..4 {
-            views[at].successors = vec![peer((at as u64 + 2) % 4)];
+        for (at, view) in views.iter_mut().enumerate() {
+            view.successors = vec![peer((at as u64 + 2) % 4)];
         }
         assert!(told(&views, &[]).contains(&"p0: there are 2 rings: p0, p2 | p1, p3".to_string()));
     }

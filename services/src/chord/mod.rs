@@ -46,11 +46,12 @@ pub struct Options {
     pub version: String,
 }
 
-/// The services of the chord port, ready to be served.
+/// The services of the chord port, ready to be served. [`feed`] and [`report_health`] belong to them.
 pub fn services(handle: Handle, options: Options) -> Routes {
-    let ring = ring::Ring { handle: handle.clone(), lookup_timeout: options.lookup_timeout };
-    let index = index::Index { handle: handle.clone(), lookup_timeout: options.lookup_timeout };
-    let node = node::NodeApi { handle, catalog: options.catalog, version: options.version };
+    let Options { catalog, lookup_timeout, version } = options;
+    let ring = ring::Ring { handle: handle.clone(), lookup_timeout };
+    let index = index::Index { handle: handle.clone(), lookup_timeout };
+    let node = node::NodeApi { handle, catalog, version };
     Routes::new(ChordServiceServer::new(ring).max_decoding_message_size(MAX_MESSAGE))
         .add_service(IndexServiceServer::new(index).max_decoding_message_size(MAX_MESSAGE))
         .add_service(NodeServiceServer::new(node))

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chord::{Event, Id};
-use chordial_proto::catalog_v1::catalog_service_server::{CatalogService, CatalogServiceServer};
-use chordial_proto::catalog_v1::*;
+use chordial_proto::catalog_v1::catalog_service_server::CatalogServiceServer;
 use chordial_proto::chord_v1::chord_service_client::ChordServiceClient;
 use chordial_proto::chord_v1::find_successor_request::Target;
 use chordial_proto::chord_v1::index_service_client::IndexServiceClient;
@@ -13,17 +12,16 @@ use chordial_proto::chord_v1::{
     FindRequest, FindResponse, FindSuccessorRequest, GetRingRequest, GetRingResponse, ListFilesRequest,
     ListNamesRequest, PeerState,
 };
-use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Response, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::calls::lazy_channel;
-use crate::driver::testing::{TestPeer, file, quick, until, until_ring};
+use crate::driver::testing::{FakeCatalog, TestPeer, file, quick, until, until_ring};
 
 fn dial(peer: &TestPeer) -> Channel {
     lazy_channel(&format!("http://{}", peer.handle.me().address)).unwrap()
@@ -47,6 +45,22 @@ async fn until_holders(peer: &TestPeer, name: &str, expected: &[&str]) {
         other => Err(format!("{other:?}")),
     })
     .await;
+}
+
+/// The network's listing as (key, name, total), two names a page, and whether all pages were complete.
+async fn all_names(peer: &TestPeer) -> (Vec<(Vec<u8>, String, u64)>, bool) {
+    let (mut names, mut complete, mut cursor) = (Vec::new(), true, String::new());
+    loop {
+        let request = ListNamesRequest { limit: 2, cursor };
+        let page = IndexServiceClient::new(dial(peer)).list_names(request).await.unwrap().into_inner();
+        assert!(page.files.len() <= 2);
+        complete &= page.complete;
+        names.extend(page.files.into_iter().map(|file| (file.key, file.name, file.total)));
+        cursor = page.next;
+        if cursor.is_empty() {
+            return (names, complete);
+        }
+    }
 }
 
 async fn ring(peer: &TestPeer) -> GetRingResponse {
@@ -94,18 +108,13 @@ async fn a_ring_finds_files_and_forgets_those_of_peers_that_leave_or_die() {
     let whole: f64 = ring.peers.iter().map(|peer| peer.share).sum();
     assert!((whole - 1.0).abs() < 1e-9, "{whole}");
 
-    // All names, two at a time.
-    let (mut names, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let request = ListNamesRequest { limit: 2, cursor };
-        let page = IndexServiceClient::new(dial(&p2)).list_names(request).await.unwrap().into_inner();
-        assert!(page.files.len() <= 2 && page.complete);
-        names.extend(page.files.into_iter().map(|file| (file.key, file.name, file.total)));
-        cursor = page.next;
-        if cursor.is_empty() {
-            break;
-        }
-    }
+    // All names, two at a time, once the newcomers know their arcs whole.
+    until("the listing is complete", async || {
+        let (_, complete) = all_names(&p2).await;
+        if complete { Ok(()) } else { Err("it is not".into()) }
+    })
+    .await;
+    let (names, _) = all_names(&p2).await;
     assert!(names.windows(2).all(|pair| pair[0].0 < pair[1].0), "{names:?}");
     assert_eq!(names.len(), 5);
     assert!(names.iter().any(|(_, name, total)| name == "ñ.pdf" && *total == 4));
@@ -119,7 +128,7 @@ async fn a_ring_finds_files_and_forgets_those_of_peers_that_leave_or_die() {
         until_holders(peer, "two.txt", &["p2"]).await;
     }
 
-    // One is killed: it is refused, given up, and its lease runs out.
+    // One is killed: it is refused and given up, and what it had is not offered as living any more.
     let mut events = p2.handle.events();
     let died = Instant::now();
     p4.kill();
@@ -129,14 +138,32 @@ async fn a_ring_finds_files_and_forgets_those_of_peers_that_leave_or_die() {
     assert!(died.elapsed() < Duration::from_secs(3), "given up only after {:?}", died.elapsed());
     until_ring(&[&p2, &p3]).await;
     for peer in [&p2, &p3] {
-        until("the lease has run out", async || match find(peer, "four.txt").await {
-            Ok(found) if found.total == 0 => Ok(()),
-            other => Err(format!("{other:?}")),
-        })
-        .await;
+        until_holders(peer, "four.txt", &[]).await;
         until_holders(peer, "ñ.pdf", &["p2", "p3"]).await;
     }
     until_agreed(&p2, 2).await;
+}
+
+#[tokio::test]
+async fn the_entries_of_a_dead_peer_are_gone_when_its_lease_has_run_out() {
+    let config = || chord::Config { replicas: 1, ..quick() };
+    let p1 = TestPeer::start("p1", &[], config(), None).await;
+    let mut p2 = TestPeer::start("p2", &[&p1], config(), None).await;
+    until_ring(&[&p1, &p2]).await;
+    // Some of their keys are kept by p1, all but surely.
+    let names: Vec<String> = (0..32).map(|number| format!("{number}.txt")).collect();
+    p2.handle.shared(names.iter().map(|name| file(name)).collect(), vec![]).await;
+    for name in &names {
+        until_holders(&p1, name, &["p2"]).await;
+    }
+    assert!(p1.handle.snapshot().await.unwrap().owned > 0);
+    p2.kill();
+    until("the lease has run out", async || {
+        let now = p1.handle.snapshot().await.unwrap();
+        if now.owned + now.replicas == 0 { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
+    assert_eq!(find(&p1, "1.txt").await.unwrap().total, 0);
 }
 
 #[tokio::test]
@@ -222,51 +249,6 @@ async fn health_tells_membership_and_a_lonely_peer_says_why_it_is_none() {
     .await;
 }
 
-/// A catalog that streams whatever the test says; an empty channel breaks the stream.
-struct FakeCatalog {
-    changes: watch::Receiver<Vec<&'static str>>,
-    breaks: tokio_util::sync::CancellationToken,
-}
-
-#[tonic::async_trait]
-impl CatalogService for FakeCatalog {
-    type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
-
-    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        if request.into_inner().cursor == "bad" {
-            return Err(Status::invalid_argument("not a cursor"));
-        }
-        let files: Vec<File> = self.changes.borrow().iter().map(|name| file(name).into()).collect();
-        Ok(Response::new(ListResponse {
-            peer: "x".into(),
-            total: files.len() as u64,
-            files,
-            next: "n".into(),
-        }))
-    }
-
-    async fn lookup(&self, _: Request<LookupRequest>) -> Result<Response<LookupResponse>, Status> {
-        Err(Status::unimplemented("not asked in this test"))
-    }
-
-    async fn stat(&self, _: Request<StatRequest>) -> Result<Response<StatResponse>, Status> {
-        Err(Status::unimplemented("not asked in this test"))
-    }
-
-    async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let (sender, receiver) = mpsc::channel(8);
-        let present = self.changes.borrow().iter().map(|name| file(name).into()).collect();
-        let all = WatchResponse { present, gone: vec![], settled: true };
-        sender.send(Ok(all)).await.map_err(|_| Status::cancelled(""))?;
-        let breaks = self.breaks.clone();
-        tokio::spawn(async move {
-            breaks.cancelled().await;
-            drop(sender);
-        });
-        Ok(Response::new(ReceiverStream::new(receiver)))
-    }
-}
-
 #[tokio::test]
 async fn what_vanished_while_the_catalog_was_away_is_withdrawn() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -294,8 +276,9 @@ async fn what_vanished_while_the_catalog_was_away_is_withdrawn() {
     let unknown = list(ask("p9", "")).await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
     assert!(unknown.message().contains("\"p9\"") && unknown.message().contains("p1, p2"), "{unknown}");
-    let own = list(ask("", "")).await.unwrap_err();
-    assert_eq!(own.code(), Code::Unavailable, "p2 has no catalog: {own}");
+    let nowhere = list(ask("p2", "")).await.unwrap_err();
+    assert_eq!(nowhere.code(), Code::Unavailable, "p2 advertises no catalog: {nowhere}");
+    assert_eq!(list(ask("", "")).await.unwrap().total, 0);
 
     files.send(vec!["b.txt", "c.txt"]).unwrap();
     breaks.cancel();

@@ -134,7 +134,8 @@ impl Walk {
         let answered = self.answered.values().filter_map(|(view, info)| {
             let state = match view.condition {
                 Condition::Member => PeerState::Member,
-                Condition::Leaving => PeerState::Leaving,
+                Condition::Leaving if counted_on.contains(&view.peer.id) => PeerState::Leaving,
+                Condition::Leaving if view.peer.id == me => PeerState::Leaving,
                 _ => return None,
             };
             Some((&view.peer, Some(info), state))

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use chord_client::{Address, Client, Holder, rest, views};
 use chordial_proto::chord_v1::GetRingResponse;
+use chordial_proto::chord_v1::find_successor_request::Target;
 use futures::TryStreamExt;
 use serde_json::Value;
 
@@ -144,7 +145,7 @@ impl Network {
         } else {
             format!("notes of p{}.txt", holder + 1)
         };
-        let source = self.ask(&wanted).await?;
+        let source = self.ask(&wanted, holder).await?;
         self.download(&source, holder).await?;
         self.echo(&source, &wanted).await?;
         self.appear(holder).await
@@ -172,8 +173,8 @@ impl Network {
     }
 
     /// Asks one peer over REST for a file that another one holds.
-    async fn ask(&self, name: &str) -> anyhow::Result<Value> {
-        let asked = &self.peers[1 % self.peers.len()];
+    async fn ask(&self, name: &str, holder: usize) -> anyhow::Result<Value> {
+        let (asked, responsible) = self.somebody_else(name, holder).await?;
         heading(3, &format!("{} is asked who has \"{name}\".", asked.name()));
         let url = views::file_url(&format!("{}/api/v1", asked.gateway_url()), name);
         println!("   curl '{url}'");
@@ -188,7 +189,7 @@ impl Network {
         .await?;
         let route: Vec<&str> =
             found["route"]["peers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        println!("   key {}", text(&found["key"]));
+        println!("   key {} lies in {responsible}'s part of the ring", text(&found["key"]));
         println!(
             "   route {}: {} hops, {} µs",
             route.join(" → "),
@@ -203,6 +204,18 @@ impl Network {
             source["size"]
         );
         Ok(source)
+    }
+
+    /// A peer that neither has the file nor is responsible for its name, if there are enough; and the name of
+    /// the one that is responsible.
+    async fn somebody_else(&self, name: &str, holder: usize) -> anyhow::Result<(&Peer, String)> {
+        let client = Client::connect(&self.peers[0].chord_url().parse()?, TIMEOUT).await?;
+        let found = client.find_successor(Target::Name(name.to_owned())).await?;
+        let responsible = found.successor.context("somebody is responsible for every name")?.name;
+        let others =
+            self.peers.iter().enumerate().filter(|(number, _)| *number != holder).map(|(_, peer)| peer);
+        let asked = others.clone().find(|peer| peer.name() != responsible).or(others.clone().next());
+        Ok((asked.unwrap_or(&self.peers[holder]), responsible))
     }
 
     /// Fetches the file straight from its holder and checks it against the index and the disk.

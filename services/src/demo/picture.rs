@@ -25,8 +25,9 @@ pub fn ring(peers: &[(String, f64)]) -> String {
     for (name, place) in peers {
         let (column, row) = spot(*place);
         canvas[row][column] = '●';
-        let label: Vec<char> = name.chars().take(MARGIN - 2).collect();
-        let start = if *place < 0.5 { column + 2 } else { column.saturating_sub(label.len() + 1) };
+        let label: Vec<char> =
+            format!(" {} ", name.chars().take(MARGIN - 2).collect::<String>()).chars().collect();
+        let start = if *place < 0.5 { column + 1 } else { column.saturating_sub(label.len()) };
         taken.push((row, start, label));
     }
     // Names last, so that the line of the circle never runs through one.

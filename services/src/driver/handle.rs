@@ -38,10 +38,13 @@ pub(super) struct Asked {
     pub(super) answer: oneshot::Sender<Result<Response, Rejection>>,
 }
 
+/// How a lookup ended.
+pub(super) type Ended = Result<Box<Found>, Box<Lost>>;
+
 /// What this peer's own users ask.
 #[derive(Debug)]
 pub(super) enum Command {
-    LookUp { key: Id, read: Read, within: Duration, answer: oneshot::Sender<Result<Box<Found>, Box<Lost>>> },
+    LookUp { key: Id, read: Read, within: Duration, answer: oneshot::Sender<Ended> },
     Shared { present: Vec<File>, gone: Vec<Arc<str>> },
     Watching(bool),
     Leave(oneshot::Sender<()>),

@@ -17,9 +17,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chord::{Envelope, Event, Request};
 use chord::{
-    Found, Input, Lost, Node, Outcome, Output, Peer, Rejection, Response, Status, Ticket, Timer, Why,
+    Envelope, Event, Input, Node, Outcome, Output, Peer, Rejection, Request, Status, Ticket, Timer, Why,
 };
 use futures::FutureExt;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -29,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 use crate::calls::Calls;
-use handle::{Asked, Command};
+use handle::{Asked, Command, Ended};
 pub use handle::{Handle, LookUpError, ServeError, Snapshot};
 
 /// Short requests of other peers that may wait.
@@ -89,7 +88,7 @@ struct Driver {
     at_once: VecDeque<Input>,
     replies: JoinSet<Input>,
     timers: Timers,
-    lookups: HashMap<Ticket, oneshot::Sender<Result<Box<Found>, Box<Lost>>>>,
+    lookups: HashMap<Ticket, oneshot::Sender<Ended>>,
     tickets: u64,
     events: broadcast::Sender<Event>,
     status: watch::Sender<Status>,
@@ -134,7 +133,11 @@ impl Driver {
         if answer.is_closed() {
             return;
         }
-        let result: Result<Response, Rejection> = self.node.serve(&envelope, request, &mut self.out);
+        // Whoever has left must not seem to live because its process still runs.
+        let result = match self.left {
+            true => Err(Rejection::NotMember),
+            false => self.node.serve(&envelope, request, &mut self.out),
+        };
         let _ = answer.send(result);
         self.perform();
     }
@@ -214,7 +217,7 @@ impl Driver {
         self.replies.spawn(async move {
             let start = Instant::now();
             let call = AssertUnwindSafe(calls.call(&to, envelope, request, within)).catch_unwind().await;
-            let (from, outcome) = call.unwrap_or_else(|_| (to, Outcome::Silent));
+            let (from, outcome) = call.unwrap_or((to, Outcome::Silent));
             let took = start.elapsed();
             // After a pause of this process, old answers lie in the socket's buffer.
             let outcome = if took > within { Outcome::Silent } else { outcome };
@@ -222,7 +225,7 @@ impl Driver {
         });
     }
 
-    fn tell_waiting(&mut self, ticket: Ticket, result: Result<Box<Found>, Box<Lost>>) {
+    fn tell_waiting(&mut self, ticket: Ticket, result: Ended) {
         if let Some(waiting) = self.lookups.remove(&ticket) {
             let _ = waiting.send(result);
         }

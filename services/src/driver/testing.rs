@@ -5,9 +5,14 @@ use std::time::{Duration, Instant};
 
 use chord::index::File;
 use chord::{Config, Node, Peer, Services};
+use chordial_proto::catalog_v1;
+use chordial_proto::catalog_v1::catalog_service_server::{CatalogService, CatalogServiceServer};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
 use tonic_health::server::HealthReporter;
 
 use super::Handle;
@@ -20,9 +25,67 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// One peer; killed when it is dropped.
 pub(crate) struct TestPeer {
     pub(crate) handle: Handle,
-    pub(crate) cancel: CancellationToken,
-    pub(crate) server: tokio::task::JoinHandle<anyhow::Result<()>>,
     runtime: Option<Runtime>,
+}
+
+/// A catalog that has whatever the test says at the start of a stream, which breaks when `breaks` is
+/// cancelled.
+#[derive(Clone)]
+pub(crate) struct FakeCatalog {
+    pub(crate) changes: watch::Receiver<Vec<&'static str>>,
+    pub(crate) breaks: CancellationToken,
+}
+
+#[tonic::async_trait]
+impl CatalogService for FakeCatalog {
+    type WatchStream = ReceiverStream<Result<catalog_v1::WatchResponse, Status>>;
+
+    async fn list(
+        &self,
+        request: Request<catalog_v1::ListRequest>,
+    ) -> Result<Response<catalog_v1::ListResponse>, Status> {
+        if request.into_inner().cursor == "bad" {
+            return Err(Status::invalid_argument("not a cursor"));
+        }
+        let files: Vec<catalog_v1::File> =
+            self.changes.borrow().iter().map(|name| file(name).into()).collect();
+        Ok(Response::new(catalog_v1::ListResponse {
+            peer: "x".into(),
+            total: files.len() as u64,
+            files,
+            next: "n".into(),
+        }))
+    }
+
+    async fn lookup(
+        &self,
+        _: Request<catalog_v1::LookupRequest>,
+    ) -> Result<Response<catalog_v1::LookupResponse>, Status> {
+        Err(Status::unimplemented("not asked in this test"))
+    }
+
+    async fn stat(
+        &self,
+        _: Request<catalog_v1::StatRequest>,
+    ) -> Result<Response<catalog_v1::StatResponse>, Status> {
+        Err(Status::unimplemented("not asked in this test"))
+    }
+
+    async fn watch(
+        &self,
+        _: Request<catalog_v1::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let (sender, receiver) = mpsc::channel(8);
+        let present = self.changes.borrow().iter().map(|name| file(name).into()).collect();
+        let all = catalog_v1::WatchResponse { present, gone: vec![], settled: true };
+        sender.send(Ok(all)).await.map_err(|_| Status::cancelled(""))?;
+        let breaks = self.breaks.clone();
+        tokio::spawn(async move {
+            breaks.cancelled().await;
+            drop(sender);
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
 }
 
 /// Times that suit a test.
@@ -38,20 +101,18 @@ pub(crate) fn quick() -> Config {
 }
 
 impl TestPeer {
-    /// A peer that joins through `friends`, or founds where there are none. With `catalog` (a URL), it
-    /// publishes what the catalog service there has.
+    /// A peer that joins through `friends`, or founds where there are none. It publishes what
+    /// the catalog service at the URL `catalog` has; else it has an empty one of its own.
     pub(crate) async fn start(
         name: &'static str,
         friends: &[&TestPeer],
         config: Config,
         catalog: Option<String>,
     ) -> TestPeer {
-        let friends: Vec<Peer> =
-            friends.iter().map(|friend| Peer::stranger(&friend.handle.me().address)).collect();
+        let friends = friends.iter().map(|friend| Peer::stranger(&friend.handle.me().address)).collect();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
-        let cancel = CancellationToken::new();
-        let token = cancel.clone();
+        let token = CancellationToken::new();
         let started = runtime.spawn(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap().to_string();
@@ -60,28 +121,26 @@ impl TestPeer {
             let known = Services { catalog: url.as_str().into(), ..Services::default() };
             let node = Node::new(me, known, config);
             let handle = super::spawn(node, Arc::new(Calls::new()), friends, vec![], token.clone());
-            let channel = lazy_channel(&catalog.clone().unwrap_or("http://127.0.0.1:9".into())).unwrap();
-            if catalog.is_some() {
-                tokio::spawn(feed(channel.clone(), handle.clone(), token.clone()));
-            } else {
-                handle.watching(true).await;
-            }
-            let lookup_timeout = Duration::from_secs(3);
-            let options = Options { catalog: channel, lookup_timeout, version: "test".into() };
+            let channel = lazy_channel(&catalog.unwrap_or(format!("http://{address}"))).unwrap();
             let health = HealthReporter::new();
             tokio::spawn(report_health(handle.clone(), health.clone(), token.clone()));
-            let routes = services(handle.clone(), options);
-            let server = tokio::spawn(crate::grpc::serve(listener, routes, health, token));
-            (handle, server)
+            tokio::spawn(feed(channel.clone(), handle.clone(), token.clone()));
+            let (catalog, version) = (channel, "test".to_string());
+            let options = Options { catalog, lookup_timeout: Duration::from_secs(3), version };
+            let none = FakeCatalog { changes: watch::channel(Vec::new()).1, breaks: token.clone() };
+            let routes = services(handle.clone(), options).add_service(CatalogServiceServer::new(none));
+            tokio::spawn(crate::grpc::serve(listener, routes, health, token));
+            handle
         });
-        let (handle, server) = started.await.unwrap();
-        TestPeer { handle, cancel, server, runtime: Some(runtime) }
+        TestPeer { handle: started.await.unwrap(), runtime: Some(runtime) }
     }
 
     /// Ends it as SIGKILL would: its sockets close, and it says nothing any more.
     pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // In a thread of its own, where waiting until all is dropped is allowed.
+            let end = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(5)));
+            end.join().unwrap();
         }
     }
 
