@@ -177,11 +177,27 @@ impl Network {
         host
     }
 
+    /// Starts a new peer at an address, with friends by address; the friends' addresses lead to it, too.
+    pub fn start_as(&mut self, address: &str, aliases: &[&str]) -> usize {
+        let host = self.hosts.len();
+        let timers = BTreeMap::new();
+        let (address, config) = (Arc::from(address), self.config.clone());
+        for name in aliases.iter().copied().chain([&*address]) {
+            self.by_address.insert(name.into(), host);
+        }
+        self.hosts.push(Host { address, config, node: None, life: 0, refuses: true, timers, island: 0 });
+        self.begin(host, aliases.iter().map(|name| Peer::stranger(name)).collect(), Vec::new());
+        host
+    }
+
     /// Starts a peer again, at its old address.
     pub fn restart(&mut self, host: usize, friends: &[usize], remembered: &[usize]) {
         let strangers =
             |hosts: &[usize]| hosts.iter().map(|h| Peer::stranger(&self.hosts[*h].address)).collect();
-        let (friends, remembered) = (strangers(friends), strangers(remembered));
+        self.begin(host, strangers(friends), strangers(remembered));
+    }
+
+    fn begin(&mut self, host: usize, friends: Vec<Peer>, remembered: Vec<Peer>) {
         let slot = &mut self.hosts[host];
         slot.life += 1;
         slot.timers.clear();

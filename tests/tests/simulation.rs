@@ -413,3 +413,25 @@ fn what_is_published_while_a_peer_joins_is_found_a_second_later() {
         }
     }
 }
+
+#[test]
+fn a_dead_publishers_entries_are_not_handed_back_and_forth_for_ever() {
+    for seed in 0..10 {
+        let config = Config { lease: Duration::from_secs(3), ..Config::default() };
+        let mut network = ring_of(seed, 5, config);
+        network.share(4, &["mine"], &[]);
+        network.run(Duration::from_secs(3));
+        assert_found(&mut network, "mine", &["p4".into()]);
+        network.crash(4, Crash::Host);
+        network.run(Duration::from_secs(6));
+        assert!(network.nodes().all(|node| node.keeper().is_empty()), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_peer_whose_only_friend_is_itself_under_another_name_founds() {
+    let mut network = Network::new(1, Config::default(), Weather::default());
+    let host = network.start_as("localhost:7300", &["also-me:7300"]);
+    network.run(Duration::from_secs(5));
+    assert_eq!(network.node(host).unwrap().status(), Status::Member);
+}
