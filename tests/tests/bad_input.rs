@@ -156,7 +156,6 @@ fn names_of_all_letters_are_found_and_fetched() {
         "tab\tand\u{1b}[31mcolour.txt",
         "a+b&c=d?e#f;g.txt",
         "<b onclick=alert(1)>.txt",
-        ".hidden",
         "-rf",
         &longest,
     ];

@@ -1,10 +1,19 @@
 //! `chord-peer demo`, as a stranger meets it.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chordial_tests::programs::{PATIENCE, Process, Program, command, ensure, eventually, get, run_with};
 
+/// One demo at a time: each takes the same ports where they are free, and two at once may both find them so.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn once(peers: &[&str]) {
+    let _turn = turn();
     let temporary = tempfile::tempdir().expect("a folder");
     let environment = [("TMPDIR", temporary.path().to_str().expect("UTF-8"))];
     let arguments = [&["demo", "--once"], peers].concat();
@@ -41,6 +50,7 @@ fn it_works_with_one_peer_and_with_eight() {
 
 #[test]
 fn it_stays_until_ctrl_c_and_cleans_up() {
+    let _turn = turn();
     let temporary = tempfile::tempdir().expect("a folder");
     let outputs = tempfile::tempdir().expect("a folder");
     let (out, err) = (outputs.path().join("out"), outputs.path().join("err"));
