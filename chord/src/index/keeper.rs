@@ -9,8 +9,8 @@ use crate::{Id, Peer, Services};
 
 /// Entries of about so many bytes are put into one message; the entries of one key are never divided.
 pub(crate) const MESSAGE_BYTES: usize = 1 << 20;
-/// How old an age may be that another keeper tells: it counts in ticks. Without this, two keepers whose
-/// leases run out a moment apart could hand a dead publisher's entries back and forth for ever.
+/// How out of date an age may be that another keeper tells, for it counts in ticks. Without adding this,
+/// two keepers that compare more often than they tick would keep each other's ages at zero for ever.
 const TICK: Duration = Duration::from_secs(1);
 
 /// A publisher's statement of what it has under some keys.
