@@ -248,7 +248,8 @@ fn a_request_that_never_ends_is_closed() {
         // A byte now and then does not keep it open, either.
         let mut dripping = stream.try_clone().expect("a socket");
         let drip = std::thread::spawn(move || {
-            while started.elapsed() < PATIENCE && dripping.write_all(b"a").is_ok() {
+            let within_a_value = begin.ends_with(' ');
+            while within_a_value && started.elapsed() < PATIENCE && dripping.write_all(b"a").is_ok() {
                 std::thread::sleep(Duration::from_millis(50));
             }
         });
