@@ -86,7 +86,13 @@ fn it_stays_until_ctrl_c_and_cleans_up() {
         assert_eq!(get(gateway, "/").map(|page| page.status), Ok(200));
     }
     process.signal("INT");
-    assert_eq!(process.wait(PATIENCE).code(), Some(0), "{}", process.log());
+    let status = process.wait(PATIENCE);
+    assert!(
+        status.success(),
+        "{status}\n{}\n{}",
+        std::fs::read_to_string(&err).unwrap_or_default(),
+        process.log()
+    );
     assert!(is_empty(temporary.path()), "it leaves nothing behind");
     assert_eq!(std::fs::read_to_string(&err).expect("its errors"), "");
 }
