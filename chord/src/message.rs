@@ -65,6 +65,9 @@ pub enum Request {
     },
     /// This is what I publish under these keys. Answered by `Published`.
     Publish(Box<Batch>),
+    /// This is what I am responsible for now: a part of what you publish with me has gone to another peer.
+    /// Answered by `Done`.
+    Moved(KeptArc),
     /// I publish nothing any more. Answered by `Done`.
     Withdraw,
     /// Keep these entries of others. Answered by `Done`.

@@ -113,6 +113,11 @@ impl Node {
                 self.keeper.publish(from, &batch);
                 Ok(Response::Published(self.kept_arc()))
             }
+            Request::Moved(arc) => {
+                self.publisher.confirm(from.id, from.id, &arc);
+                self.drive_publisher(out);
+                Ok(Response::Done)
+            }
             Request::Withdraw => {
                 self.keeper.withdraw_life(from);
                 Ok(Response::Done)

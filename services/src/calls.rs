@@ -217,6 +217,7 @@ pub(crate) fn lane(request: &Request) -> Lane {
         | Request::NextHop { .. } => Lane::Control,
         Request::Renew { .. }
         | Request::Publish(_)
+        | Request::Moved(_)
         | Request::Withdraw
         | Request::HandOver { .. }
         | Request::Compare { .. } => Lane::Bulk,
@@ -236,6 +237,7 @@ async fn send(channel: Channel, outgoing: Outgoing) -> Result<(chord::Response, 
         Outgoing::NextHop(message) => read(ring().next_hop(message).await),
         Outgoing::Renew(message) => read(index().renew(message).await),
         Outgoing::Publish(message) => read(index().publish(message).await),
+        Outgoing::Moved(message) => read(index().moved(message).await),
         Outgoing::Withdraw(message) => read(index().withdraw(message).await),
         Outgoing::HandOver(message) => read(index().hand_over(message).await),
         Outgoing::Compare(message) => read(index().compare(message).await),

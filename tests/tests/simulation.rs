@@ -436,3 +436,31 @@ fn a_peer_whose_only_friend_is_itself_under_another_name_founds() {
     network.run(Duration::from_secs(5));
     assert_eq!(network.node(host).unwrap().status(), Status::Member);
 }
+
+#[test]
+fn peers_that_start_in_a_row_with_files_have_them_all_published_soon() {
+    let weather = Weather { latency: Duration::from_micros(50)..Duration::from_micros(800), loss: 0.0 };
+    for seed in 0..300 {
+        let mut network = Network::new(seed, Config::default(), weather.clone());
+        for host in 0..5 {
+            let friends: Vec<usize> = (host.max(1) - 1..host).collect();
+            network.start(&friends);
+            for file in 0..3 {
+                let pause = Duration::from_micros(network.draw(3000) as u64);
+                network.run(pause);
+                network.share(host, &[&format!("{host}/{file}")], &[]);
+            }
+            let pause = Duration::from_micros(network.draw(40_000) as u64);
+            network.run(pause);
+        }
+        network.run(Duration::from_secs(4));
+        for host in 0..5 {
+            for file in 0..3 {
+                let name = format!("{host}/{file}");
+                let asker = network.draw(5);
+                let found = network.find(asker, &name).unwrap().sources.len();
+                assert_eq!(found, 1, "seed {seed}: {name} asked from p{asker}");
+            }
+        }
+    }
+}

@@ -10,6 +10,8 @@ use crate::{Id, Node, Peer};
 
 /// Hand-overs at a time; a further one waits for the next repair.
 const AT_ONCE: usize = 16;
+/// Publishers that are told of a change at a time; the others learn of it when they renew.
+const TOLD: usize = 256;
 /// Times that one message of a hand-over is sent.
 const TRIES: u8 = 3;
 
@@ -72,7 +74,20 @@ impl Node {
         } else {
             let done = HandedOver { arc: (from, now.id), complete };
             self.hand_over(now.clone(), (self.me.id, now.id), None, Some(done), out);
+            self.tell_publishers((from, now.id), out);
         }
+    }
+
+    /// An arc has gone to the predecessor: its publishers place those keys anew, for the predecessor may not
+    /// be the right place either, while the ring is still finding its order.
+    fn tell_publishers(&mut self, lost: (Id, Id), out: &mut Vec<Output>) {
+        let arc = self.kept_arc();
+        let publishers = self.keeper.digests(lost.0, lost.1).into_iter().map(|digest| digest.publisher);
+        for publisher in publishers.filter(|peer| peer.id != self.me.id).take(TOLD) {
+            self.call(publisher, Request::Moved(arc.clone()), Why::Tell, out);
+        }
+        self.publisher.confirm(self.me.id, self.me.id, &arc);
+        self.drive_publisher(out);
     }
 
     /// Compares the own arc with the peers that keep copies of it.

@@ -413,10 +413,13 @@ impl Publisher {
         }
     }
 
-    /// The one responsible for the arc that ends at `to` said what it is responsible for: a part of the arc
-    /// may have gone to a newcomer.
-    fn confirm(&mut self, keeper: Id, to: Id, arc: &KeptArc) {
-        if keeper == to && self.arcs.contains_key(&to) {
+    /// A keeper said what it is responsible for. Where it is the one responsible for the arc that ends at
+    /// `to`, this counts: a part of the arc may have gone to a newcomer.
+    pub fn confirm(&mut self, keeper: Id, to: Id, arc: &KeptArc) {
+        if keeper == to
+            && self.arcs.contains_key(&to)
+            && arc.keepers.first().is_some_and(|owner| owner.id == to)
+        {
             self.place(arc);
         }
     }

@@ -271,6 +271,10 @@ impl IndexService for Fake {
         never()
     }
 
+    async fn moved(&self, _: Request<MovedRequest>) -> Answer<MovedResponse> {
+        never()
+    }
+
     async fn withdraw(&self, _: Request<WithdrawRequest>) -> Answer<WithdrawResponse> {
         never()
     }

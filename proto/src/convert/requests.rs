@@ -22,6 +22,7 @@ pub enum Outgoing {
     NextHop(wire::NextHopRequest),
     Renew(wire::RenewRequest),
     Publish(wire::PublishRequest),
+    Moved(wire::MovedRequest),
     Withdraw(wire::WithdrawRequest),
     HandOver(wire::HandOverRequest),
     Compare(wire::CompareRequest),
@@ -71,6 +72,7 @@ impl Outgoing {
                     keys: keys.collect(),
                 })
             }
+            Request::Moved(arc) => Outgoing::Moved(wire::MovedRequest { envelope, arc: Some(arc.into()) }),
             Request::Withdraw => Outgoing::Withdraw(wire::WithdrawRequest { envelope }),
             Request::HandOver { publishers, done } => {
                 let arc = done.as_ref().map(|done| done.arc);
@@ -189,6 +191,13 @@ impl Question for wire::PublishRequest {
             keys: self.keys.into_iter().map(key).collect::<Result<_, _>>()?,
         };
         Ok((envelope(self.envelope)?, Request::Publish(Box::new(batch))))
+    }
+}
+
+impl Question for wire::MovedRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        let arc = required(self.arc, "MovedRequest.arc")?.try_into()?;
+        Ok((envelope(self.envelope)?, Request::Moved(arc)))
     }
 }
 

@@ -92,6 +92,7 @@ fn requests() -> Vec<Request> {
             all: true,
         },
         Request::Publish(Box::new(batch)),
+        Request::Moved(KeptArc { from: Id::of(b"from"), keepers: vec![peer(2)] }),
         Request::Withdraw,
         Request::HandOver { publishers: vec![kept.clone()], done: None },
         Request::HandOver { publishers: vec![kept], done: Some(HandedOver { arc, complete: true }) },
@@ -118,6 +119,7 @@ fn incoming(outgoing: Outgoing) -> Result<(Envelope, Request), Malformed> {
         Outgoing::NextHop(message) => message.into_core(),
         Outgoing::Renew(message) => message.into_core(),
         Outgoing::Publish(message) => message.into_core(),
+        Outgoing::Moved(message) => message.into_core(),
         Outgoing::Withdraw(message) => message.into_core(),
         Outgoing::HandOver(message) => message.into_core(),
         Outgoing::Compare(message) => message.into_core(),
@@ -174,6 +176,7 @@ fn every_response_comes_back_as_it_was() {
         back::<wire::NotifyResponse>(&Response::Done),
         back::<wire::PokeResponse>(&Response::Done),
         back::<wire::LeaveResponse>(&Response::Done),
+        back::<wire::MovedResponse>(&Response::Done),
         back::<wire::WithdrawResponse>(&Response::Done),
         back::<wire::HandOverResponse>(&Response::Done),
     ] {

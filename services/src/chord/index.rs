@@ -42,6 +42,10 @@ impl IndexService for Index {
         answer(&self.handle, request).await
     }
 
+    async fn moved(&self, request: Request<MovedRequest>) -> Answered<MovedResponse> {
+        answer(&self.handle, request).await
+    }
+
     async fn withdraw(&self, request: Request<WithdrawRequest>) -> Answered<WithdrawResponse> {
         answer(&self.handle, request).await
     }

@@ -243,6 +243,10 @@ impl IndexService for Chord {
         Err(between_peers())
     }
 
+    async fn moved(&self, _: Request<MovedRequest>) -> Result<Response<MovedResponse>, Status> {
+        Err(between_peers())
+    }
+
     async fn withdraw(&self, _: Request<WithdrawRequest>) -> Result<Response<WithdrawResponse>, Status> {
         Err(between_peers())
     }
