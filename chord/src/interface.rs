@@ -144,8 +144,13 @@ pub enum Why {
     Publish(Sent),
     /// All own entries are withdrawn, on leaving.
     Withdraw,
-    /// Is a copy of the own arc the same?
-    Compare,
+    /// Has another peer got the same of this arc?
+    Compare {
+        /// From, exclusive, to.
+        arc: (Id, Id),
+        /// Whether all entries of it are known here.
+        complete: bool,
+    },
     /// Entries of others, for a new keeper.
     HandOver,
     /// The farewell to a neighbour.

@@ -208,6 +208,7 @@ impl Node {
         self.predecessor.get_or_insert_with(|| member.clone());
         others.iter().chain([&member]).for_each(|peer| self.contacts.note(peer));
         self.complete = None;
+        self.owes = Some(member.clone());
         out.push(Output::Event(Event::Joined(member)));
         self.be_member(out);
     }

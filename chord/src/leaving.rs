@@ -36,7 +36,7 @@ impl Node {
             self.call(keeper, Request::Withdraw, Why::Withdraw, out);
         }
         if let Some(heir) = heir {
-            self.compare_with(heir, (self.me.id, self.me.id), out);
+            self.compare_with(heir, (self.me.id, self.me.id), false, out);
         }
         self.leave_on(out);
     }

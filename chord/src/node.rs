@@ -45,6 +45,8 @@ pub struct Node {
     pub(crate) keeper: Keeper,
     /// All entries of (`complete`, me] are known here.
     pub(crate) complete: Option<Id>,
+    /// A predecessor that was handed its arc before this peer knew all of it.
+    pub(crate) owes: Option<Peer>,
     /// How long the own arc has not grown.
     pub(crate) steady: Duration,
     pub(crate) publisher: Publisher,
@@ -75,6 +77,7 @@ impl Node {
             leaving: None,
             keeper: Keeper::default(),
             complete: None,
+            owes: None,
             steady: Duration::ZERO,
             publisher: Publisher::default(),
             watching: false,
@@ -125,9 +128,9 @@ impl Node {
             Request::HandOver { .. } | Request::Compare { .. } if self.status == Status::Leaving => {
                 Err(Rejection::NotMember)
             }
-            Request::HandOver { publishers, done } => Ok(self.serve_hand_over(&publishers, done)),
+            Request::HandOver { publishers, done } => Ok(self.serve_hand_over(&publishers, done, out)),
             Request::Compare { arc, complete, publishers } => {
-                Ok(self.serve_compare(from, arc, complete, &publishers))
+                Ok(self.serve_compare(from, arc, complete, &publishers, out))
             }
         }
     }
@@ -166,7 +169,7 @@ impl Node {
             Why::Rectify => self.on_predecessor(from, outcome, out),
             Why::Lookup(lookup) => self.on_hop(from, *lookup, took, outcome, out),
             Why::Publish(sent) => self.on_published(from, sent, outcome, out),
-            Why::Compare => self.on_compared(from, outcome, out),
+            Why::Compare { arc, complete } => self.on_compared(from, (arc, complete), outcome, out),
             Why::HandOver => self.on_handed_over(from, outcome, out),
             Why::Withdraw | Why::Farewell => self.on_farewell(&why, out),
             Why::Tell | Why::Probe => {}

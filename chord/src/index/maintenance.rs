@@ -68,13 +68,26 @@ impl Node {
     /// The predecessor has changed: a newcomer gets what it should keep.
     pub(crate) fn on_new_predecessor(&mut self, before: Option<&Peer>, now: &Peer, out: &mut Vec<Output>) {
         let from = before.map_or(self.me.id, |peer| peer.id);
-        let complete = self.complete.is_some_and(|complete| self.span(complete) >= self.span(from));
+
         if self.span(now.id) > self.span(from) {
             self.steady = Duration::ZERO;
         } else {
-            let done = HandedOver { arc: (from, now.id), complete };
+            let known = self.complete.filter(|complete| now.id.is_between(*complete, self.me.id));
+            let all = known.is_some_and(|complete| self.span(complete) >= self.span(from));
+            self.owes = (!all).then(|| now.clone());
+            let done = HandedOver { arc: (known.unwrap_or(from), now.id), complete: known.is_some() };
             self.hand_over(now.clone(), (self.me.id, now.id), None, Some(done), out);
             self.tell_publishers((from, now.id), out);
+        }
+    }
+
+    /// All from `from` on is known now: so is the part that the predecessor was handed too early.
+    fn settle_debt(&mut self, from: Id, out: &mut Vec<Output>) {
+        let Some(peer) = self.owes.take() else { return };
+        let stands = self.predecessor.as_ref().is_some_and(|predecessor| predecessor.is_same_life(&peer));
+        if stands && peer.id.is_between(from, self.me.id) {
+            let arc = (from, peer.id);
+            self.compare_with(peer, arc, true, out);
         }
     }
 
@@ -99,14 +112,15 @@ impl Node {
         let copies: Vec<Peer> =
             self.successors.as_slice().iter().take(self.config.replicas - 1).cloned().collect();
         for peer in copies {
-            self.compare_with(peer, (self.arc_from(), self.me.id), out);
+            self.compare_with(peer, (self.arc_from(), self.me.id), self.is_arc_complete(), out);
         }
     }
 
-    pub(crate) fn compare_with(&self, peer: Peer, arc: (Id, Id), out: &mut Vec<Output>) {
+    /// Offers what is kept of an arc to a peer that should have the same; `complete`: it is all there is.
+    pub(crate) fn compare_with(&self, peer: Peer, arc: (Id, Id), complete: bool, out: &mut Vec<Output>) {
         let publishers = self.keeper.digests(arc.0, arc.1);
-        let request = Request::Compare { arc, complete: self.is_arc_complete(), publishers };
-        self.call(peer, request, Why::Compare, out);
+        let request = Request::Compare { arc, complete, publishers };
+        self.call(peer, request, Why::Compare { arc, complete }, out);
     }
 
     pub(crate) fn serve_compare(
@@ -115,8 +129,12 @@ impl Node {
         arc: (Id, Id),
         complete: bool,
         publishers: &[PublisherDigest],
+        out: &mut Vec<Output>,
     ) -> Response {
         let wanted = self.keeper.compare(arc.0, arc.1, publishers);
+        if complete && wanted.is_empty() && arc.1 == self.me.id {
+            self.know_all_from(arc.0, out);
+        }
         // An equal copy of a complete arc that touches ours makes us complete from its start on.
         if complete && wanted.is_empty() && arc.1 == from.id {
             let touches = |own: Id| own == arc.1 || arc.1.is_within(own, self.me.id);
@@ -128,12 +146,17 @@ impl Node {
         Response::Wanted(wanted)
     }
 
-    pub(crate) fn on_compared(&mut self, from: Peer, outcome: Outcome, out: &mut Vec<Output>) {
-        let leaving = self.status == Status::Leaving;
+    pub(crate) fn on_compared(
+        &mut self,
+        from: Peer,
+        (arc, complete): ((Id, Id), bool),
+        outcome: Outcome,
+        out: &mut Vec<Output>,
+    ) {
         match outcome {
             Outcome::Answer(Response::Wanted(wanted)) if !wanted.is_empty() => {
-                let arc = if leaving { (self.me.id, self.me.id) } else { (self.arc_from(), self.me.id) };
-                self.hand_over(from, arc, Some(wanted), None, out);
+                let done = (arc.1 == from.id).then_some(HandedOver { arc, complete });
+                self.hand_over(from, arc, Some(wanted), done, out);
             }
             _ => self.handed_all_over(out),
         }
@@ -185,16 +208,28 @@ impl Node {
         }
     }
 
-    pub(crate) fn serve_hand_over(&mut self, publishers: &[KeptBatch], done: Option<HandedOver>) -> Response {
+    pub(crate) fn serve_hand_over(
+        &mut self,
+        publishers: &[KeptBatch],
+        done: Option<HandedOver>,
+        out: &mut Vec<Output>,
+    ) -> Response {
         for batch in publishers.iter().filter(|batch| batch.publisher.id != self.me.id) {
             self.keeper.accept(batch, self.config.lease);
         }
         if let Some(HandedOver { arc: (from, to), complete: true }) = done {
-            let farther = self.complete.is_none_or(|own| self.span(from) > self.span(own));
-            if to == self.me.id && farther {
-                self.complete = Some(from);
+            if to == self.me.id {
+                self.know_all_from(from, out);
             }
         }
         Response::Done
+    }
+
+    /// All entries of the arc from `from` on are known here now.
+    fn know_all_from(&mut self, from: Id, out: &mut Vec<Output>) {
+        if self.complete.is_none_or(|own| self.span(from) > self.span(own)) {
+            self.complete = Some(from);
+            self.settle_debt(from, out);
+        }
     }
 }
