@@ -272,7 +272,11 @@ impl Node {
             Purpose::Place => {
                 self.placing = false;
                 self.publisher.place(&KeptArc { from: arc_from, keepers });
-                self.drive_publisher(out);
+                // Whoever claims a key that its own arc does not hold is in the middle of a change: the next
+                // tick asks again. At once, a peer that asks itself would do so without end.
+                if lookup.key.is_within(arc_from, owner.id) {
+                    self.drive_publisher(out);
+                }
             }
         }
     }

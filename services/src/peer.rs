@@ -242,6 +242,8 @@ impl Peer {
     /// Leaves the ring, entries handed over; then closes the services.
     pub async fn stop(mut self) {
         if let Some(handle) = &self.handle {
+            // Afterwards nobody is known any more.
+            note(handle, &StateFolder::existing(&self.config.state), &mut Vec::new()).await;
             handle.leave(LEAVE).await;
         }
         self.cancel.cancel();
@@ -340,23 +342,21 @@ fn core_config(config: &PeerConfig) -> ::chord::Config {
     }
 }
 
-/// Notes which peers were met, so that a later start finds the ring without its friends.
+/// Notes now and then which peers were met, so that a later start finds the ring without its friends.
 async fn remember(handle: Handle, state: StateFolder, cancel: CancellationToken) {
     let mut noted = Vec::new();
-    loop {
-        let stopping = tokio::time::timeout(REMEMBER, cancel.cancelled()).await.is_ok();
-        if let Some(snapshot) = handle.snapshot().await {
-            let met: Vec<HostPort> =
-                snapshot.contacts.iter().filter_map(|peer| peer.address.parse().ok()).collect();
-            if !met.is_empty() && met != noted {
-                match state.remember(&met) {
-                    Ok(()) => noted = met,
-                    Err(error) => tracing::warn!("the peers met can't be noted: {error}"),
-                }
-            }
-        }
-        if stopping {
-            return;
+    while tokio::time::timeout(REMEMBER, cancel.cancelled()).await.is_err() {
+        note(&handle, &state, &mut noted).await;
+    }
+}
+
+async fn note(handle: &Handle, state: &StateFolder, noted: &mut Vec<HostPort>) {
+    let Some(snapshot) = handle.snapshot().await else { return };
+    let met: Vec<HostPort> = snapshot.contacts.iter().filter_map(|peer| peer.address.parse().ok()).collect();
+    if !met.is_empty() && met != *noted {
+        match state.remember(&met) {
+            Ok(()) => *noted = met,
+            Err(error) => tracing::warn!("the peers met can't be noted: {error}"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a publisher shares, and how far each keeper knows of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,15 +152,21 @@ impl Publisher {
         key.is_within(arc.from, *to).then_some((*to, arc))
     }
 
-    /// The first key whose keepers are unknown.
+    /// The first key whose keepers are unknown. Also one under which nothing is shared any more, until its
+    /// keepers know that.
     pub fn unplaced(&self) -> Option<Id> {
-        let mut next = self.keys.keys().next().copied();
+        let first = |after: Bound<Id>| {
+            let range = (after, Bound::Unbounded);
+            let (shared, changed) = (self.keys.range(range).next(), self.changed.range(range).next());
+            shared.map(|(key, _)| *key).into_iter().chain(changed.map(|(key, _)| *key)).min()
+        };
+        let mut next = first(Bound::Unbounded);
         while let Some(key) = next {
             let Some((to, _)) = self.arc_of(key) else { return Some(key) };
             if to < key {
                 return None;
             }
-            next = self.keys.range(to..).map(|(key, _)| *key).find(|key| *key != to);
+            next = first(Bound::Excluded(to));
         }
         None
     }
@@ -242,7 +249,7 @@ impl Publisher {
                 Some((_, arc)) => {
                     arc.keepers.values().all(|p| matches!(p, Progress::UpTo(known) if known >= *sequence))
                 }
-                None => !self.keys.contains_key(key),
+                None => false,
             })
             .map(|(sequence, _)| *sequence)
             .collect();

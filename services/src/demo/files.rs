@@ -22,7 +22,9 @@ pub fn make(folder: &Path, number: usize) -> io::Result<Vec<PathBuf>> {
     match number % 5 {
         0 => files.push(("music/canción de cuna 🎵.wav".into(), tone(3))),
         1 => files.push(("data/measurements.json".into(), measurements(&mut rng))),
-        2 => files.push((format!("reports/{}", WANTED.0), report(&mut rng))),
+        // The one that is asked for has one holder, however many peers there are.
+        2 if number == WANTED.1 => files.push((format!("reports/{}", WANTED.0), report(&mut rng))),
+        2 => files.push((format!("reports/report of p{}.csv", number + 1), report(&mut rng))),
         3 => files.push(("backup/disk.img".into(), noise(&mut rng, 3 << 20))),
         _ => files.push(("empty file".into(), Vec::new())),
     }

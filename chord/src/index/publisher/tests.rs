@@ -124,3 +124,68 @@ fn arcs_that_overlap_a_newer_one_are_placed_anew() {
         .collect();
     assert!(uncovered.contains(&true) && publisher.unplaced().is_some());
 }
+
+#[test]
+fn what_a_newcomer_took_over_goes_to_it_at_once() {
+    let mut publisher = Publisher::default();
+    let mut keepers: BTreeMap<Id, Keeper> = BTreeMap::new();
+    let owner = |key: Id, ends: &[u64]| {
+        let ends: Vec<Peer> = ends.iter().map(|end| newcomer(*end)).collect();
+        ends.iter().find(|peer| peer.id >= key).unwrap_or(&ends[0]).clone()
+    };
+    let arc = |id: Id, ends: &[u64]| {
+        let at = ends.iter().position(|end| newcomer(*end).id == id).unwrap();
+        let from = newcomer(ends[(at + ends.len() - 1) % ends.len()]).id;
+        KeptArc { from, keepers: vec![newcomer(ends[at])] }
+    };
+    let mut settle = |publisher: &mut Publisher, ends: &[u64]| {
+        for _ in 0..1000 {
+            if let Some(key) = publisher.unplaced() {
+                publisher.place(&arc(owner(key, ends).id, ends));
+            }
+            let Some((to, request, sent)) = publisher.next_message(&Services::default(), RENEWAL, 2) else {
+                break;
+            };
+            let keeper = keepers.entry(to.id).or_default();
+            let owner = arc(to.id, ends);
+            let response = match request {
+                Request::Renew { services, sequence, arcs, .. } => {
+                    let same = keeper.renew(&peer(9), &services, sequence, &arcs, None);
+                    let answer = |same| ArcAnswer { same, owner: Some(owner.clone()) };
+                    Response::Renewed(same.into_iter().map(answer).collect())
+                }
+                Request::Publish(batch) => {
+                    keeper.publish(&peer(9), &batch);
+                    Response::Published(owner)
+                }
+                other => panic!("unexpected {other:?}"),
+            };
+            publisher.acknowledge(to.id, sent, response);
+        }
+        assert_eq!((publisher.unplaced(), publisher.pending()), (None, 0));
+        keepers.clone()
+    };
+    let names: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+    publisher.update(names.iter().map(|name| file(name)).collect(), &[]);
+    settle(&mut publisher, &[8]);
+    // Three join; the publisher does not hear of them, and everything changes: removed, or new content.
+    let ends = [2, 4, 6, 8];
+    let changed = |name: &String| File { size: 2, ..file(name) };
+    publisher.update(names[20..].iter().map(changed).collect(), &[]);
+    publisher.update(Vec::new(), &names[..20].iter().map(|name| name.as_str().into()).collect::<Vec<_>>());
+    let keepers = settle(&mut publisher, &ends);
+    for (number, name) in names.iter().enumerate() {
+        let key = Id::of(name.as_bytes());
+        let read = keepers.get(&owner(key, &ends).id).map(|keeper| keeper.read(key, 9, |_| true));
+        let sizes: Vec<u64> =
+            read.into_iter().flat_map(|read| read.sources).map(|source| source.entry.file.size).collect();
+        assert_eq!(sizes, if number < 20 { vec![] } else { vec![2] }, "{name}");
+    }
+}
+
+/// A peer at so many sixteenths of the ring.
+fn newcomer(sixteenths: u64) -> Peer {
+    let mut bytes = [0; 20];
+    bytes[0] = (sixteenths * 16) as u8;
+    Peer { id: Id::from_bytes(bytes), ..peer(0) }
+}
