@@ -24,7 +24,9 @@ use crate::{advertise, gateway, grpc, transfer};
 const LEAVE: Duration = Duration::from_secs(5);
 /// The services may take so long to close.
 const CLOSE: Duration = Duration::from_secs(3);
-/// Between two notes of which peers were met.
+/// From the start to the first note of which peers were met.
+const FIRST_NOTE: Duration = Duration::from_secs(1);
+/// Between two notes of them.
 const REMEMBER: Duration = Duration::from_secs(10);
 /// A download whose reader takes nothing for so long is ended.
 const STALL: Duration = Duration::from_secs(30);
@@ -344,9 +346,10 @@ fn core_config(config: &PeerConfig) -> ::chord::Config {
 
 /// Notes now and then which peers were met, so that a later start finds the ring without its friends.
 async fn remember(handle: Handle, state: StateFolder, cancel: CancellationToken) {
-    let mut noted = Vec::new();
-    while tokio::time::timeout(REMEMBER, cancel.cancelled()).await.is_err() {
+    let (mut noted, mut pause) = (Vec::new(), FIRST_NOTE);
+    while tokio::time::timeout(pause, cancel.cancelled()).await.is_err() {
         note(&handle, &state, &mut noted).await;
+        pause = REMEMBER;
     }
 }
 

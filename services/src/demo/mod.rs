@@ -112,20 +112,27 @@ impl Network {
             let gateway = free_port(FIRST.1 + number as u16);
             let (share, state) =
                 (share.display().to_string(), folder.join("state").join(&name).display().to_string());
-            let config = PeerConfig::from_settings(&[
-                ("name", &name),
-                ("ip", "127.0.0.1"),
-                ("advertise", "127.0.0.1"),
-                ("directory", &share),
-                ("state", &state),
-                ("friend", &friend),
-                ("ring", "chordial-demo"),
-                ("ports.chord", &chord.to_string()),
-                ("ports.catalog", "0"),
-                ("ports.transfer", "0"),
-                ("ports.gateway", &gateway.to_string()),
-            ])?;
-            let peer = Peer::start(config, &Service::ALL).await.with_context(|| format!("peer {name}"))?;
+            let config = |chord: u16, gateway: u16| {
+                PeerConfig::from_settings(&[
+                    ("name", &name),
+                    ("ip", "127.0.0.1"),
+                    ("advertise", "127.0.0.1"),
+                    ("directory", &share),
+                    ("state", &state),
+                    ("friend", &friend),
+                    ("ring", "chordial-demo"),
+                    ("ports.chord", &chord.to_string()),
+                    ("ports.catalog", "0"),
+                    ("ports.transfer", "0"),
+                    ("ports.gateway", &gateway.to_string()),
+                ])
+            };
+            let peer = match Peer::start(config(chord, gateway)?, &Service::ALL).await {
+                // Somebody else may have taken a port that was free a moment ago.
+                Err(_) => Peer::start(config(0, 0)?, &Service::ALL).await,
+                started => started,
+            };
+            let peer = peer.with_context(|| format!("peer {name}"))?;
             println!(
                 "   {name:<4} chord {:<22} REST {:<24} {} files",
                 peer.chord_url(),

@@ -21,21 +21,23 @@ pub fn ring(peers: &[(String, f64)]) -> String {
         let (column, row) = spot(f64::from(step) / 720.0);
         canvas[row][column] = '·';
     }
-    let mut taken = Vec::new();
-    for (name, place) in peers {
+    for (_, place) in peers {
         let (column, row) = spot(*place);
         canvas[row][column] = '●';
-        let label: Vec<char> =
-            format!(" {} ", name.chars().take(MARGIN - 2).collect::<String>()).chars().collect();
-        let start = if *place < 0.5 { column + 1 } else { column.saturating_sub(label.len()) };
-        taken.push((row, start, label));
     }
-    // Names last, so that the line of the circle never runs through one.
-    for (row, start, label) in taken {
-        for (at, letter) in label.into_iter().enumerate() {
-            if let Some(cell) = canvas[row].get_mut(start + at).filter(|cell| **cell != '●') {
-                *cell = letter;
-            }
+    for (name, place) in peers {
+        let (column, row) = spot(*place);
+        let label = format!(" {} ", name.chars().take(MARGIN - 2).collect::<String>());
+        let length = label.chars().count();
+        let (left, right) = (column.saturating_sub(length), column + 1);
+        let sides = if *place < 0.5 { [right, left] } else { [left, right] };
+        // Outside of the circle if there is room, else inside, else not at all: never over another peer.
+        let free = |start: &usize| {
+            let cells = canvas[row].get(*start..start + length);
+            cells.is_some_and(|cells| cells.iter().all(|cell| matches!(cell, ' ' | '·')))
+        };
+        if let Some(start) = sides.into_iter().find(free) {
+            canvas[row].splice(start..start + length, label.chars());
         }
     }
     let lines = canvas.into_iter().map(|row| row.into_iter().collect::<String>());
