@@ -197,12 +197,9 @@ impl Network {
         let route: Vec<&str> =
             found["route"]["peers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         println!("   key {} lies in {responsible}'s part of the ring", text(&found["key"]));
-        println!(
-            "   route {}: {} hops, {} µs",
-            route.join(" → "),
-            found["route"]["hops"],
-            found["route"]["elapsed_us"]
-        );
+        let hops = found["route"]["hops"].as_u64().unwrap_or_default();
+        let plural = if hops == 1 { "" } else { "s" };
+        println!("   route {}: {hops} hop{plural}, {} µs", route.join(" → "), found["route"]["elapsed_us"]);
         let source = found["sources"][0].clone();
         println!(
             "   {} has it: {} ({} bytes)\n",
