@@ -1,15 +1,19 @@
 //! What makes no sense, given to the real programs: refused with a reason, by name, and nothing else happens.
 
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chordial_proto::transfer_v1::transfer_service_client::TransferServiceClient;
 use chordial_proto::transfer_v1::{StatRequest, TransferServiceDownloadRequest};
 use chordial_tests::programs::{
-    Cluster, Output, PATIENCE, Program, TestPeer, encode, ensure, eventually, get_url, raw, request, run,
-    run_with,
+    Cluster, Output, PATIENCE, Process, Program, TestPeer, encode, ensure, eventually, get_url, program, raw,
+    request, run, run_with,
 };
 
 /// What lies beside the shared directory, and must stay there.
@@ -74,6 +78,40 @@ fn configurations_that_make_no_sense_are_refused_by_name() {
 }
 
 /// One peer that has founded its ring, with a secret beside what it shares.
+/// Root may read everything, so that a peer started by root has to run as somebody else here.
+#[test]
+fn a_directory_that_cannot_be_read_is_named() {
+    const NOBODY: u32 = 65534;
+    let folder = tempfile::tempdir().expect("a folder");
+    let is_root = std::fs::metadata(folder.path()).expect("its owner").uid() == 0;
+    let set =
+        |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
+    set(folder.path(), 0o755);
+    for (name, mode) in [("share", if is_root { 0o700 } else { 0o000 }), ("state", 0o777)] {
+        std::fs::create_dir(folder.path().join(name)).expect("a folder");
+        set(&folder.path().join(name), mode);
+    }
+    let copy = folder.path().join("chord-peer");
+    std::fs::copy(program(Program::ChordPeer), &copy).expect("a copy that anybody may run");
+    let ports = "[ports]\nchord = 0\ncatalog = 0\ntransfer = 0\ngateway = 0\n";
+    let config = format!("ip = '127.0.0.1'\ndirectory = './share'\nstate = './state'\n{ports}");
+    std::fs::write(folder.path().join("p.toml"), config).expect("a configuration");
+
+    let mut command = Command::new(copy);
+    command.args(["run", "--config", "p.toml"]).current_dir(folder.path());
+    if is_root {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let log = folder.path().join("log");
+    command.stderr(std::fs::File::create(&log).expect("a log"));
+    let mut process = Process::spawn(command, "a peer with an unreadable directory", log);
+    let status = process.wait(PATIENCE);
+    let log = process.log();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("share") && log.contains("ermission"), "{log}");
+    set(&folder.path().join("share"), 0o755);
+}
+
 fn one_peer() -> Cluster {
     let mut cluster = Cluster::new(1, &[("gateway.header_timeout", "700ms")]);
     std::fs::write(cluster.folder().join("secret"), SECRET).expect("a secret");
