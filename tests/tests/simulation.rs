@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chord::{Config, Id, Read, Status};
+use chord::{Config, Id, Read, Request, Response, Status};
 use chordial_tests::ideal;
 use chordial_tests::network::{Crash, Network, Weather};
 
@@ -469,6 +469,33 @@ fn peers_that_start_in_a_row_with_files_have_them_all_published_soon() {
             network.run(Duration::from_millis(20));
             let found = network.result(ticket).unwrap().as_ref().unwrap();
             assert!(found.reading.complete, "seed {seed}: {:?} knows all of its arc", found.owner);
+        }
+    }
+}
+
+/// What a peer says of its own copies of a name, and whether it says that these are all.
+fn copies(network: &Network, host: usize, name: &str) -> (u64, bool) {
+    let mut node = network.node(host).unwrap().clone();
+    let envelope = node.envelope(&node.me().clone());
+    let request =
+        Request::NextHop { key: Id::of(name.as_bytes()), avoid: vec![], last: false, read: Read::Copies(9) };
+    match node.serve(&envelope, request, &mut Vec::new()) {
+        Ok(Response::Reading(reading)) => (reading.total, reading.complete),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_peer_vouches_only_for_what_it_keeps() {
+    for seed in 0..5 {
+        let mut network = ring(seed, 16);
+        let names = shared(&mut network);
+        network.run(MINUTE);
+        for host in network.living() {
+            for name in &names {
+                let (total, complete) = copies(&network, host, name);
+                assert!(total == 1 || !complete, "seed {seed}: p{host} says that nobody has {name}");
+            }
         }
     }
 }
