@@ -46,8 +46,19 @@ impl Node {
             self.call(successor, Request::Stabilize { seen }, Why::Stabilize, out);
         } else if let Some(peer) = self.way_back() {
             self.adopt_next(peer, out);
-        } else if self.joining.has_friends() {
-            self.join_round(out);
+        } else {
+            self.stand_alone(out);
+            if self.joining.has_friends() {
+                self.join_round(out);
+            }
+        }
+    }
+
+    /// Nobody else is left: all keys are this peer's, also those before its dead predecessor.
+    fn stand_alone(&mut self, out: &mut Vec<Output>) {
+        if self.predecessor.take().is_some() {
+            self.steady = Duration::ZERO;
+            self.drive_publisher(out);
         }
     }
 

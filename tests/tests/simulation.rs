@@ -499,3 +499,15 @@ fn a_peer_vouches_only_for_what_it_keeps() {
         }
     }
 }
+
+#[test]
+fn the_last_of_a_ring_keeps_all_by_itself() {
+    let mut network = ring(1, 2);
+    shared(&mut network);
+    network.crash(0, Crash::Process);
+    network.share(1, &["a", "b", "c", "d", "e", "f", "g", "h"], &[]);
+    network.run(Duration::from_secs(30));
+    let node = network.node(1).unwrap();
+    assert_eq!(node.publisher().pending(), 0);
+    assert_eq!(node.predecessor(), None);
+}
