@@ -175,7 +175,7 @@ impl Node {
                 let done = (arc.1 == from.id).then_some(HandedOver { arc, complete });
                 self.hand_over(from, arc, Some(wanted), done, out);
             }
-            _ => self.handed_all_over(out),
+            _ => self.handed_all_over(arc, out),
         }
     }
 
@@ -221,7 +221,7 @@ impl Node {
                 hand_over.tries += 1;
                 self.send_portion(hand_over, out);
             }
-            _ => self.handed_all_over(out),
+            _ => self.handed_all_over(hand_over.arc, out),
         }
     }
 
