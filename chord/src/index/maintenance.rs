@@ -93,7 +93,10 @@ impl Node {
                 // Of what lies before the arc that was divided, this peer may be a keeper no longer.
                 self.complete = Some(if self.config.replicas > 1 { from } else { now.id });
             }
-            self.tell_publishers((from, now.id), out);
+            // (a, a] is the whole ring: a later life of the same predecessor takes nothing away.
+            if now.id != from {
+                self.tell_publishers((from, now.id), out);
+            }
         }
     }
 
@@ -147,7 +150,9 @@ impl Node {
         publishers: &[PublisherDigest],
         out: &mut Vec<Output>,
     ) -> Response {
-        let wanted = self.keeper.compare(arc.0, arc.1, publishers);
+        let mut wanted = self.keeper.compare(arc.0, arc.1, publishers);
+        // Of its own entries this peer needs nobody's copies.
+        wanted.retain(|publisher| *publisher != self.me.id);
         if complete && wanted.is_empty() && arc.1 == self.me.id {
             self.know_all_from(arc.0, out);
         }
