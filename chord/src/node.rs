@@ -45,8 +45,8 @@ pub struct Node {
     pub(crate) keeper: Keeper,
     /// All entries of (`complete`, me] are known here.
     pub(crate) complete: Option<Id>,
-    /// Since a keeper of the arcs before this one confirmed what is known beyond the own arc.
-    pub(crate) unconfirmed: Duration,
+    /// Where the arcs start that this peer keeps, nearest first: its own, then those it copies, as far as told.
+    pub(crate) kept_from: Vec<Id>,
     /// Poked since the last regular round.
     pub(crate) poked: bool,
     /// A predecessor that was handed its arc before this peer knew all of it.
@@ -81,7 +81,7 @@ impl Node {
             leaving: None,
             keeper: Keeper::default(),
             complete: None,
-            unconfirmed: Duration::ZERO,
+            kept_from: Vec::new(),
             poked: false,
             owes: None,
             steady: Duration::ZERO,
@@ -290,7 +290,6 @@ impl Node {
         }
         self.publisher.pass(after);
         self.grow_steady(after);
-        self.forget_unconfirmed(after);
         self.drive_publisher(out);
     }
 

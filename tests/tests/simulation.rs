@@ -511,3 +511,32 @@ fn the_last_of_a_ring_keeps_all_by_itself() {
     assert_eq!(node.publisher().pending(), 0);
     assert_eq!(node.predecessor(), None);
 }
+
+#[test]
+fn with_all_keepers_of_a_name_killed_at_once_nobody_says_that_there_is_none() {
+    for seed in 0..40 {
+        let mut network = ring(seed, 16);
+        let names = shared(&mut network);
+        network.run(Duration::from_secs(2 + seed % 20 * 3));
+        let publisher = network.draw(16);
+        let name = &names[publisher * 10];
+        let key = Id::of(name.as_bytes());
+        let keeps = |host: &usize| network.node(*host).unwrap().keeper().read(key, 9, |_| true).total == 1;
+        let keepers: Vec<usize> = network.living().into_iter().filter(keeps).collect();
+        if keepers.contains(&publisher) {
+            continue;
+        }
+        keepers.iter().for_each(|host| network.crash(*host, Crash::Process));
+        for _ in 0..60 {
+            let living = network.living();
+            let asker = living[network.draw(living.len())];
+            if let Ok(reading) = network.find(asker, name) {
+                let missed = reading.sources.is_empty() && reading.complete;
+                assert!(!missed, "seed {seed}: {name} of p{publisher} from p{asker}");
+            }
+            network.run(Duration::from_millis(50));
+        }
+        network.run(Duration::from_secs(10));
+        assert_found(&mut network, name, &[format!("p{publisher}")]);
+    }
+}

@@ -65,15 +65,37 @@ impl Node {
         }
     }
 
-    /// What is known beyond the own arc is known of copies. Where those before this peer have not confirmed it
-    /// for longer than they compare, it may be a keeper there no longer.
-    pub(crate) fn forget_unconfirmed(&mut self, time: Duration) {
-        self.unconfirmed += time;
-        if self.unconfirmed >= self.config.renewal() * 3 / 2 {
-            self.unconfirmed = Duration::ZERO;
-            if self.is_arc_complete() {
-                self.complete = Some(self.arc_from());
-            }
+    /// The arc (`from`, `to`] is one peer's; of those before this peer, it is kept here, too.
+    fn learn_arc(&mut self, from: Id, to: Id) {
+        self.follow_own_arc();
+        let at = self.kept_from.iter().position(|start| *start == to);
+        if let Some(at) = at
+            && self.span(from) > self.span(to)
+            && self.kept_from.get(at + 1) != Some(&from)
+        {
+            self.kept_from.truncate(at + 1);
+            self.kept_from.push(from);
+            self.kept_from.truncate(self.config.replicas);
+        }
+    }
+
+    fn follow_own_arc(&mut self) {
+        let own = self.arc_from();
+        let mut starts = std::mem::take(&mut self.kept_from);
+        starts.retain(|start| self.span(*start) > self.span(own));
+        starts.insert(0, own);
+        starts.truncate(self.config.replicas);
+        self.kept_from = starts;
+    }
+
+    /// Others keep what lies farther back than the arcs that are kept here: this peer is not told of changes
+    /// there, so that it can't vouch for them any longer.
+    fn forget_farther(&mut self) {
+        self.follow_own_arc();
+        if let (Some(known), Some(kept)) = (self.complete, self.kept_from.last().copied())
+            && self.span(known) > self.span(kept)
+        {
+            self.complete = Some(kept);
         }
     }
 
@@ -89,10 +111,7 @@ impl Node {
             self.owes = (!all).then(|| now.clone());
             let done = HandedOver { arc: (known.unwrap_or(from), now.id), complete: known.is_some() };
             self.hand_over(now.clone(), (self.me.id, now.id), None, Some(done), out);
-            if now.id != from && known.is_some_and(|complete| self.span(complete) > self.span(from)) {
-                // Of what lies before the arc that was divided, this peer may be a keeper no longer.
-                self.complete = Some(if self.config.replicas > 1 { from } else { now.id });
-            }
+            self.forget_farther();
             // (a, a] is the whole ring: a later life of the same predecessor takes nothing away.
             if now.id != from {
                 self.tell_publishers((from, now.id), out);
@@ -159,11 +178,14 @@ impl Node {
         // An equal copy of a complete arc that touches ours makes us complete from its start on.
         if complete && wanted.is_empty() && arc.1 == from.id {
             let touches = |own: Id| own == arc.1 || arc.1.is_within(own, self.me.id);
-            let as_far = |own: Id| self.span(arc.0) >= self.span(own);
-            if self.complete.is_some_and(|own| touches(own) && as_far(own)) {
+            let farther = |own: Id| self.span(arc.0) > self.span(own);
+            if self.complete.is_some_and(|own| touches(own) && farther(own)) {
                 self.complete = Some(arc.0);
-                self.unconfirmed = Duration::ZERO;
             }
+        }
+        if arc.1 == from.id {
+            self.learn_arc(arc.0, arc.1);
+            self.forget_farther();
         }
         Response::Wanted(wanted)
     }
@@ -251,7 +273,6 @@ impl Node {
     fn know_all_from(&mut self, from: Id, out: &mut Vec<Output>) {
         if self.complete.is_none_or(|own| self.span(from) > self.span(own)) {
             self.complete = Some(from);
-            self.unconfirmed = Duration::ZERO;
             self.settle_debt(from, out);
         }
     }
