@@ -472,3 +472,18 @@ fn peers_that_start_in_a_row_with_files_have_them_all_published_soon() {
         }
     }
 }
+
+#[test]
+fn the_backup_friend_is_asked_when_the_friend_does_not_answer() {
+    for how in [Crash::Process, Crash::Host] {
+        let mut network = Network::new(4, Config::default(), Weather::default());
+        let friend = network.start(&[]);
+        let backup = network.start(&[friend]);
+        network.settle(MINUTE);
+        network.crash(friend, how);
+        network.start(&[friend, backup]);
+        let took = network.settle(MINUTE);
+        assert_eq!(network.members().len(), 2);
+        assert!(took < Duration::from_secs(20), "{how:?}: {took:?}");
+    }
+}
