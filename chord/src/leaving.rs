@@ -4,7 +4,7 @@
 
 use crate::interface::{Output, Status, Why};
 use crate::message::Request;
-use crate::{Node, Peer};
+use crate::{Id, Node, Peer};
 
 /// How far a leave has come.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,8 +42,9 @@ impl Node {
     }
 
     /// What this peer kept is with its heir, or can't be brought there.
-    pub(crate) fn handed_all_over(&mut self, out: &mut Vec<Output>) {
-        if let Some(leaving) = &mut self.leaving {
+    /// Repairs that were under way when the leave began are of smaller arcs.
+    pub(crate) fn handed_all_over(&mut self, arc: (Id, Id), out: &mut Vec<Output>) {
+        if let Some(leaving) = self.leaving.as_mut().filter(|_| arc.0 == arc.1) {
             leaving.handing_over = false;
             self.leave_on(out);
         }
@@ -80,5 +81,37 @@ impl Node {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::interface::Input;
+    use crate::message::{Outcome, Response};
+    use crate::{Config, Services};
+
+    fn peer(number: u64) -> Peer {
+        Peer { id: Id::from(number), incarnation: 1, address: number.to_string().into(), name: "".into() }
+    }
+
+    #[test]
+    fn the_end_of_a_repair_is_not_the_end_of_the_hand_over() {
+        let mut node = Node::new(peer(10), Services::default(), Config::default());
+        let mut out = Vec::new();
+        node.status = Status::Member;
+        node.predecessor = Some(peer(40));
+        node.successors.adopt(&peer(20), &[peer(30)]);
+        node.leave(&mut out);
+        let mut compared = |from: u64, arc: (u64, u64)| {
+            let why = Why::Compare { arc: (Id::from(arc.0), Id::from(arc.1)), complete: false };
+            let outcome = Outcome::Answer(Response::Wanted(Vec::new()));
+            node.handle(Input::Reply { from: peer(from), why, took: Duration::ZERO, outcome }, &mut out);
+            out.iter().any(|output| matches!(output, Output::Call { why: Why::Farewell, .. }))
+        };
+        assert!(!compared(30, (40, 10)), "its heir has not answered");
+        assert!(compared(20, (10, 10)));
     }
 }

@@ -240,9 +240,11 @@ impl Node {
         if let Read::Key(limit) = lookup.read {
             lookup.unite(self.own(lookup.key, limit));
         }
-        let known = self.contacts.from(lookup.key).chain(self.successors.as_slice()).cloned();
+        let contacts = self.contacts.from(lookup.key);
+        let noted = |peer: &&Peer| self.contacts.from(peer.id).next().is_some_and(|next| next.id == peer.id);
+        let others = self.successors.as_slice().iter().filter(|peer| !noted(peer));
+        let known = contacts.chain(others).cloned();
         lookup.candidates = known.map(|peer| Candidate { peer, last: false }).collect();
-        lookup.candidates.dedup_by_key(|candidate| candidate.peer.id);
         lookup.phase = Phase::Publishers { all: true };
         self.ask(lookup, out);
     }

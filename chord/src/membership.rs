@@ -46,8 +46,19 @@ impl Node {
             self.call(successor, Request::Stabilize { seen }, Why::Stabilize, out);
         } else if let Some(peer) = self.way_back() {
             self.adopt_next(peer, out);
-        } else if self.joining.has_friends() {
-            self.join_round(out);
+        } else {
+            self.stand_alone(out);
+            if self.joining.has_friends() {
+                self.join_round(out);
+            }
+        }
+    }
+
+    /// Nobody else is left: all keys are this peer's, also those before its dead predecessor.
+    fn stand_alone(&mut self, out: &mut Vec<Output>) {
+        if self.predecessor.take().is_some() {
+            self.steady = Duration::ZERO;
+            self.drive_publisher(out);
         }
     }
 
@@ -73,8 +84,10 @@ impl Node {
         let Some(open) = open else { return };
         match (open, outcome) {
             (Operation::Stabilize(_), Outcome::Answer(Response::Unchanged)) => {
-                let neighbors = self.last_seen.take().map(|(_, neighbors)| neighbors).unwrap_or_default();
-                self.follow(from, neighbors, out);
+                // None: it was given up or said goodbye meanwhile, and its list is not to be followed.
+                if let Some((_, neighbors)) = self.last_seen.take().filter(|(peer, _)| asked(peer)) {
+                    self.follow(from, neighbors, out);
+                }
             }
             (_, Outcome::Answer(Response::Neighbors(neighbors))) => self.follow(from, neighbors, out),
             (_, Outcome::Busy) => set_timer(out, Timer::Stabilize, 50..150),
@@ -236,5 +249,35 @@ impl Node {
         out.push(Output::Event(Event::HasLeft(from.clone())));
         self.bury(from, out);
         Ok(Response::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::interface::Input;
+    use crate::{Config, Id, Services};
+
+    fn peer(number: u64) -> Peer {
+        Peer { id: Id::from(number), incarnation: 1, address: number.to_string().into(), name: "".into() }
+    }
+
+    #[test]
+    fn a_successor_that_says_goodbye_while_it_is_asked_does_not_empty_the_list() {
+        let mut node = Node::new(peer(10), Services::default(), Config::default());
+        let mut out = Vec::new();
+        node.status = Status::Member;
+        let neighbors = Neighbors { predecessor: Some(peer(10)), successors: vec![peer(30), peer(40)] };
+        node.follow(peer(20), neighbors, &mut out);
+        node.stabilize(Duration::from_secs(1), &mut out);
+        node.serve_leave(&peer(20), &mut out).unwrap();
+        assert_eq!(node.successors.as_slice(), [peer(30), peer(40)]);
+        let (why, took) = (Why::Stabilize, Duration::ZERO);
+        let outcome = Outcome::Answer(Response::Unchanged);
+        node.handle(Input::Reply { from: peer(20), why, took, outcome }, &mut out);
+        assert_eq!(node.successors.as_slice(), [peer(30), peer(40)]);
+        assert_eq!(node.operation, None);
     }
 }

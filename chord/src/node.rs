@@ -45,6 +45,8 @@ pub struct Node {
     pub(crate) keeper: Keeper,
     /// All entries of (`complete`, me] are known here.
     pub(crate) complete: Option<Id>,
+    /// Since a keeper of the arcs before this one confirmed what is known beyond the own arc.
+    pub(crate) unconfirmed: Duration,
     /// Poked since the last regular round.
     pub(crate) poked: bool,
     /// A predecessor that was handed its arc before this peer knew all of it.
@@ -79,6 +81,7 @@ impl Node {
             leaving: None,
             keeper: Keeper::default(),
             complete: None,
+            unconfirmed: Duration::ZERO,
             poked: false,
             owes: None,
             steady: Duration::ZERO,
@@ -287,6 +290,7 @@ impl Node {
         }
         self.publisher.pass(after);
         self.grow_steady(after);
+        self.forget_unconfirmed(after);
         self.drive_publisher(out);
     }
 

@@ -81,7 +81,8 @@ impl Node {
             Read::Range(limit) => self.keeper.read_range(key, self.me.id, limit, alive),
             Read::Nothing | Read::Own(_) | Read::Copies(_) => Reading::default(),
         };
-        reading.complete = self.is_arc_complete();
+        // The asker may know that the predecessor is dead before this peer does.
+        reading.complete = self.is_arc_complete() && self.is_complete_for(key);
         let KeptArc { from: arc_from, keepers } = self.kept_arc();
         Ownership { owner: self.me.clone(), arc_from, keepers, reading }
     }
@@ -100,5 +101,32 @@ impl Node {
         };
         let sources: Vec<Source> = self.publisher.entries(key).take(limit).map(source).collect();
         Reading { total: self.publisher.entries(key).count() as u64, sources, complete: false, next: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Services};
+
+    fn peer(number: u64) -> Peer {
+        Peer { id: Id::from(number), incarnation: 1, address: number.to_string().into(), name: "".into() }
+    }
+
+    #[test]
+    fn of_a_key_before_its_own_arc_a_peer_does_not_say_that_it_knows_all() {
+        let mut node = Node::new(peer(30), Services::default(), Config::default());
+        node.status = Status::Member;
+        node.predecessor = Some(peer(20));
+        node.successors.adopt(&peer(10), &[peer(20)]);
+        node.complete = Some(Id::from(20));
+        let complete =
+            |key: u64, avoid: &[Id]| match node.serve_next_hop(Id::from(key), avoid, true, Read::Key(9)) {
+                Ok(Response::Owner(ownership)) => Some(ownership.reading.complete),
+                _ => None,
+            };
+        assert_eq!(complete(25, &[]), Some(true));
+        assert_eq!(complete(15, &[]), None, "its predecessor is named");
+        assert_eq!(complete(15, &[Id::from(20)]), Some(false), "the asker found the predecessor dead");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chord::{Config, Id, Read, Status};
+use chord::{Config, Id, Read, Request, Response, Status};
 use chordial_tests::ideal;
 use chordial_tests::network::{Crash, Network, Weather};
 
@@ -486,4 +486,43 @@ fn the_backup_friend_is_asked_when_the_friend_does_not_answer() {
         assert_eq!(network.members().len(), 2);
         assert!(took < Duration::from_secs(20), "{how:?}: {took:?}");
     }
+}
+
+/// What a peer says of its own copies of a name, and whether it says that these are all.
+fn copies(network: &Network, host: usize, name: &str) -> (u64, bool) {
+    let mut node = network.node(host).unwrap().clone();
+    let envelope = node.envelope(&node.me().clone());
+    let request =
+        Request::NextHop { key: Id::of(name.as_bytes()), avoid: vec![], last: false, read: Read::Copies(9) };
+    match node.serve(&envelope, request, &mut Vec::new()) {
+        Ok(Response::Reading(reading)) => (reading.total, reading.complete),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_peer_vouches_only_for_what_it_keeps() {
+    for seed in 0..5 {
+        let mut network = ring(seed, 16);
+        let names = shared(&mut network);
+        network.run(MINUTE);
+        for host in network.living() {
+            for name in &names {
+                let (total, complete) = copies(&network, host, name);
+                assert!(total == 1 || !complete, "seed {seed}: p{host} says that nobody has {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_last_of_a_ring_keeps_all_by_itself() {
+    let mut network = ring(1, 2);
+    shared(&mut network);
+    network.crash(0, Crash::Process);
+    network.share(1, &["a", "b", "c", "d", "e", "f", "g", "h"], &[]);
+    network.run(Duration::from_secs(30));
+    let node = network.node(1).unwrap();
+    assert_eq!(node.publisher().pending(), 0);
+    assert_eq!(node.predecessor(), None);
 }

@@ -65,6 +65,18 @@ impl Node {
         }
     }
 
+    /// What is known beyond the own arc is known of copies. Where those before this peer have not confirmed it
+    /// for longer than they compare, it may be a keeper there no longer.
+    pub(crate) fn forget_unconfirmed(&mut self, time: Duration) {
+        self.unconfirmed += time;
+        if self.unconfirmed >= self.config.renewal() * 3 / 2 {
+            self.unconfirmed = Duration::ZERO;
+            if self.is_arc_complete() {
+                self.complete = Some(self.arc_from());
+            }
+        }
+    }
+
     /// The predecessor has changed: a newcomer gets what it should keep.
     pub(crate) fn on_new_predecessor(&mut self, before: Option<&Peer>, now: &Peer, out: &mut Vec<Output>) {
         let from = before.map_or(self.me.id, |peer| peer.id);
@@ -77,7 +89,14 @@ impl Node {
             self.owes = (!all).then(|| now.clone());
             let done = HandedOver { arc: (known.unwrap_or(from), now.id), complete: known.is_some() };
             self.hand_over(now.clone(), (self.me.id, now.id), None, Some(done), out);
-            self.tell_publishers((from, now.id), out);
+            if now.id != from && known.is_some_and(|complete| self.span(complete) > self.span(from)) {
+                // Of what lies before the arc that was divided, this peer may be a keeper no longer.
+                self.complete = Some(if self.config.replicas > 1 { from } else { now.id });
+            }
+            // (a, a] is the whole ring: a later life of the same predecessor takes nothing away.
+            if now.id != from {
+                self.tell_publishers((from, now.id), out);
+            }
         }
     }
 
@@ -131,16 +150,19 @@ impl Node {
         publishers: &[PublisherDigest],
         out: &mut Vec<Output>,
     ) -> Response {
-        let wanted = self.keeper.compare(arc.0, arc.1, publishers);
+        let mut wanted = self.keeper.compare(arc.0, arc.1, publishers);
+        // Of its own entries this peer needs nobody's copies.
+        wanted.retain(|publisher| *publisher != self.me.id);
         if complete && wanted.is_empty() && arc.1 == self.me.id {
             self.know_all_from(arc.0, out);
         }
         // An equal copy of a complete arc that touches ours makes us complete from its start on.
         if complete && wanted.is_empty() && arc.1 == from.id {
             let touches = |own: Id| own == arc.1 || arc.1.is_within(own, self.me.id);
-            let farther = |own: Id| self.span(arc.0) > self.span(own);
-            if self.complete.is_some_and(|own| touches(own) && farther(own)) {
+            let as_far = |own: Id| self.span(arc.0) >= self.span(own);
+            if self.complete.is_some_and(|own| touches(own) && as_far(own)) {
                 self.complete = Some(arc.0);
+                self.unconfirmed = Duration::ZERO;
             }
         }
         Response::Wanted(wanted)
@@ -158,7 +180,7 @@ impl Node {
                 let done = (arc.1 == from.id).then_some(HandedOver { arc, complete });
                 self.hand_over(from, arc, Some(wanted), done, out);
             }
-            _ => self.handed_all_over(out),
+            _ => self.handed_all_over(arc, out),
         }
     }
 
@@ -204,7 +226,7 @@ impl Node {
                 hand_over.tries += 1;
                 self.send_portion(hand_over, out);
             }
-            _ => self.handed_all_over(out),
+            _ => self.handed_all_over(hand_over.arc, out),
         }
     }
 
@@ -229,6 +251,7 @@ impl Node {
     fn know_all_from(&mut self, from: Id, out: &mut Vec<Output>) {
         if self.complete.is_none_or(|own| self.span(from) > self.span(own)) {
             self.complete = Some(from);
+            self.unconfirmed = Duration::ZERO;
             self.settle_debt(from, out);
         }
     }

@@ -371,7 +371,7 @@ impl Publisher {
             }
         }
         match (sent, response) {
-            (Sent::Renewal { sequence, arcs }, Response::Renewed(answers)) => {
+            (Sent::Renewal { sequence, arcs }, Response::Renewed(answers)) if arcs.len() == answers.len() => {
                 for (arc, answer) in arcs.into_iter().zip(&answers) {
                     self.compared(keeper, arc, sequence, answer);
                 }
@@ -391,7 +391,8 @@ impl Publisher {
                 });
                 self.confirm(keeper, to, &arc);
             }
-            _ => {}
+            // Asked again at once, it would answer the same.
+            _ => self.fail(keeper),
         }
         self.forget_settled();
     }
