@@ -473,6 +473,21 @@ fn peers_that_start_in_a_row_with_files_have_them_all_published_soon() {
     }
 }
 
+#[test]
+fn the_backup_friend_is_asked_when_the_friend_does_not_answer() {
+    for how in [Crash::Process, Crash::Host] {
+        let mut network = Network::new(4, Config::default(), Weather::default());
+        let friend = network.start(&[]);
+        let backup = network.start(&[friend]);
+        network.settle(MINUTE);
+        network.crash(friend, how);
+        network.start(&[friend, backup]);
+        let took = network.settle(MINUTE);
+        assert_eq!(network.members().len(), 2);
+        assert!(took < Duration::from_secs(20), "{how:?}: {took:?}");
+    }
+}
+
 /// What a peer says of its own copies of a name, and whether it says that these are all.
 fn copies(network: &Network, host: usize, name: &str) -> (u64, bool) {
     let mut node = network.node(host).unwrap().clone();
