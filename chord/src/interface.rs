@@ -154,7 +154,12 @@ pub enum Why {
         complete: bool,
     },
     /// Entries of others, for a new keeper.
-    HandOver,
+    HandOver {
+        /// From, exclusive, to.
+        arc: (Id, Id),
+        /// Where the message ended, as (publisher, key); none: it was the last.
+        reached: Option<(Id, Id)>,
+    },
     /// The farewell to a neighbour.
     Farewell,
 }

@@ -4,7 +4,7 @@
 
 use crate::interface::{Output, Status, Why};
 use crate::message::Request;
-use crate::{Id, Node, Peer};
+use crate::{Node, Peer};
 
 /// How far a leave has come.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,9 +42,8 @@ impl Node {
     }
 
     /// What this peer kept is with its heir, or can't be brought there.
-    /// Repairs that were under way when the leave began are of smaller arcs.
-    pub(crate) fn handed_all_over(&mut self, arc: (Id, Id), out: &mut Vec<Output>) {
-        if let Some(leaving) = self.leaving.as_mut().filter(|_| arc.0 == arc.1) {
+    pub(crate) fn handed_all_over(&mut self, out: &mut Vec<Output>) {
+        if let Some(leaving) = &mut self.leaving {
             leaving.handing_over = false;
             self.leave_on(out);
         }
@@ -91,7 +90,7 @@ mod tests {
     use super::*;
     use crate::interface::Input;
     use crate::message::{Outcome, Response};
-    use crate::{Config, Services};
+    use crate::{Config, Id, Services};
 
     fn peer(number: u64) -> Peer {
         Peer { id: Id::from(number), incarnation: 1, address: number.to_string().into(), name: "".into() }

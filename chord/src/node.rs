@@ -179,7 +179,7 @@ impl Node {
             Why::Lookup(lookup) => self.on_hop(from, *lookup, took, outcome, out),
             Why::Publish(sent) => self.on_published(from, sent, outcome, out),
             Why::Compare { arc, complete } => self.on_compared(from, (arc, complete), outcome, out),
-            Why::HandOver => self.on_handed_over(from, outcome, out),
+            Why::HandOver { arc, reached } => self.on_handed_over(from, (arc, reached), outcome, out),
             Why::Withdraw | Why::Farewell => self.on_farewell(&why, out),
             Why::Tell | Why::Probe => {}
         }

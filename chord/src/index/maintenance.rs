@@ -121,12 +121,19 @@ impl Node {
 
     /// All from `from` on is known now: so is the part that the predecessor was handed too early.
     fn settle_debt(&mut self, from: Id, out: &mut Vec<Output>) {
-        let Some(peer) = self.owes.take() else { return };
+        let Some(peer) = self.owes.clone() else { return };
         let stands = self.predecessor.as_ref().is_some_and(|predecessor| predecessor.is_same_life(&peer));
-        if stands && peer.id.is_between(from, self.me.id) {
+        if !stands {
+            self.owes = None;
+        } else if peer.id.is_between(from, self.me.id) {
             let arc = (from, peer.id);
             self.compare_with(peer, arc, true, out);
         }
+    }
+
+    /// The debt is settled once its peer has got all, or says that it has.
+    fn is_settled(&mut self, peer: &Peer) {
+        self.owes.take_if(|owed| owed.is_same_life(peer));
     }
 
     /// An arc has gone to the predecessor: its publishers place those keys anew, for the predecessor may not
@@ -151,6 +158,9 @@ impl Node {
             self.successors.as_slice().iter().take(self.config.replicas - 1).cloned().collect();
         for peer in copies {
             self.compare_with(peer, (self.arc_from(), self.me.id), self.is_arc_complete(), out);
+        }
+        if let Some(from) = self.complete {
+            self.settle_debt(from, out);
         }
     }
 
@@ -197,12 +207,17 @@ impl Node {
         outcome: Outcome,
         out: &mut Vec<Output>,
     ) {
+        // A repair that was under way when the leave began would be in the way of the hand-over to the heir.
+        if self.status == Status::Leaving && arc.0 != arc.1 {
+            return;
+        }
         match outcome {
             Outcome::Answer(Response::Wanted(wanted)) if !wanted.is_empty() => {
                 let done = (arc.1 == from.id).then_some(HandedOver { arc, complete });
                 self.hand_over(from, arc, Some(wanted), done, out);
             }
-            _ => self.handed_all_over(arc, out),
+            Outcome::Answer(_) if complete && arc.1 == from.id => self.is_settled(&from),
+            _ => self.handed_all_over(out),
         }
     }
 
@@ -231,12 +246,22 @@ impl Node {
             self.keeper.portion(hand_over.arc, only, hand_over.cursor, self.config.batch);
         let done = if reached.is_none() { hand_over.done.clone() } else { None };
         hand_over.reached = reached;
-        self.call(hand_over.to.clone(), Request::HandOver { publishers, done }, Why::HandOver, out);
+        let why = Why::HandOver { arc: hand_over.arc, reached };
+        self.call(hand_over.to.clone(), Request::HandOver { publishers, done }, why, out);
         self.hand_overs.push(hand_over);
     }
 
-    pub(crate) fn on_handed_over(&mut self, from: Peer, outcome: Outcome, out: &mut Vec<Output>) {
-        let Some(at) = self.hand_overs.iter().position(|other| other.to.is_same_life(&from)) else { return };
+    /// One message of a hand-over has been answered; that of one which was replaced meanwhile does not count.
+    pub(crate) fn on_handed_over(
+        &mut self,
+        from: Peer,
+        (arc, reached): ((Id, Id), Option<(Id, Id)>),
+        outcome: Outcome,
+        out: &mut Vec<Output>,
+    ) {
+        let sent =
+            |other: &HandOver| other.to.is_same_life(&from) && (other.arc, other.reached) == (arc, reached);
+        let Some(at) = self.hand_overs.iter().position(sent) else { return };
         let mut hand_over = self.hand_overs.remove(at);
         match outcome {
             Outcome::Answer(_) if hand_over.reached.is_some() => {
@@ -248,7 +273,13 @@ impl Node {
                 hand_over.tries += 1;
                 self.send_portion(hand_over, out);
             }
-            _ => self.handed_all_over(hand_over.arc, out),
+            outcome => {
+                let complete = hand_over.done.is_some_and(|done| done.complete);
+                if complete && matches!(outcome, Outcome::Answer(_)) {
+                    self.is_settled(&from);
+                }
+                self.handed_all_over(out);
+            }
         }
     }
 
