@@ -556,3 +556,22 @@ fn with_all_keepers_of_a_name_killed_at_once_nobody_says_that_there_is_none() {
         assert_found(&mut network, name, &[format!("p{publisher}")]);
     }
 }
+
+/// The bounds that docs/guarantees.md states.
+#[test]
+fn a_killed_process_is_given_up_within_five_seconds_and_a_silent_host_within_fourteen() {
+    for (how, limit) in [(Crash::Process, 5), (Crash::Host, 14)] {
+        let mut longest = Duration::ZERO;
+        for seed in 0..20 {
+            let mut network = ring(seed, 8);
+            network.run(MINUTE);
+            let victim = network.node(3).unwrap().me().id;
+            network.crash(3, how);
+            let took = network.until("it is given up", Duration::from_secs(limit), |network| {
+                network.nodes().all(|node| node.successors().first().is_some_and(|peer| peer.id != victim))
+            });
+            longest = longest.max(took);
+        }
+        println!("{how:?}: given up after {longest:?} at the latest");
+    }
+}

@@ -141,6 +141,7 @@ impl Network {
             );
             peers.push(peer);
         }
+        println!();
         Ok(Network { peers, folder: folder.to_owned() })
     }
 
