@@ -94,7 +94,7 @@ fn a_peer_of_four_processes_answers_as_one() {
     // Without its transfer service the peer still answers questions, and says what is missing.
     cluster.peers[0].kill_only("transfer");
     let problem = cluster.peers[0].get("/files/apart.txt");
-    assert!(matches!(problem.status, 502..=504), "{problem:?}");
+    assert!(matches!(problem.status, 502 | 503), "{problem:?}");
     problem.problem(problem.status);
     assert_eq!(cluster.peers[0].get("/api/v1/files/apart.txt").status, 200);
     cluster.peers[0].start_only("transfer");

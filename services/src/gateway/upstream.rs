@@ -148,9 +148,11 @@ fn service_problem(service: &str, status: &Status) -> Problem {
     let (kind, after) = match status.code() {
         Code::InvalidArgument | Code::OutOfRange => (Kind::BadRequest, None),
         Code::ResourceExhausted => (Kind::TooManyRequests, Some(1)),
+        // A timeout that the client side of gRPC noticed comes as CANCELLED; so does a connection that closed
+        // while it was asked, which is no timeout.
+        Code::Cancelled if status.message() != "Timeout expired" => (Kind::Unavailable, Some(2)),
         Code::Unavailable => (Kind::Unavailable, Some(2)),
         Code::Aborted => (Kind::Unavailable, Some(1)),
-        // A timeout that the client side of gRPC noticed comes as CANCELLED.
         Code::DeadlineExceeded | Code::Cancelled => (Kind::Timeout, None),
         _ => (Kind::ServiceFailed, None),
     };
