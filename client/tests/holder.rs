@@ -9,6 +9,7 @@ use chordial_proto::transfer_v1::transfer_service_download_response::Part;
 use chordial_proto::transfer_v1::transfer_service_server::{TransferService, TransferServiceServer};
 use chordial_proto::transfer_v1::{
     FileHeader, StatRequest, StatResponse, TransferServiceDownloadRequest, TransferServiceDownloadResponse,
+    TransferServiceUploadRequest, TransferServiceUploadResponse,
 };
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use tokio::net::TcpListener;
@@ -42,6 +43,13 @@ impl TransferService for Script {
 
     async fn stat(&self, _: Request<StatRequest>) -> Result<Response<StatResponse>, Status> {
         Err(Status::not_found("no such file"))
+    }
+
+    async fn upload(
+        &self,
+        _: Request<tonic::Streaming<TransferServiceUploadRequest>>,
+    ) -> Result<Response<TransferServiceUploadResponse>, Status> {
+        Err(Status::permission_denied("no uploads here"))
     }
 }
 

@@ -17,7 +17,7 @@ use chordial_proto::transfer_v1::transfer_service_server::{TransferService, Tran
 use chordial_proto::transfer_v1::{
     DummyServiceDownloadRequest, DummyServiceDownloadResponse, DummyServiceUploadRequest,
     DummyServiceUploadResponse, FileHeader, StatRequest, StatResponse, TransferServiceDownloadRequest,
-    TransferServiceDownloadResponse,
+    TransferServiceDownloadResponse, TransferServiceUploadRequest, TransferServiceUploadResponse,
 };
 use futures::{Stream, StreamExt as _, stream};
 use tokio::net::TcpListener;
@@ -384,5 +384,12 @@ impl TransferService for Fake {
     async fn stat(&self, request: Request<StatRequest>) -> Answer<StatResponse> {
         let header = header(self.held(&request.into_inner().path)?, 0);
         Ok(Response::new(StatResponse { header: Some(header) }))
+    }
+
+    async fn upload(
+        &self,
+        _: Request<tonic::Streaming<TransferServiceUploadRequest>>,
+    ) -> Result<Response<TransferServiceUploadResponse>, Status> {
+        Err(Status::permission_denied("no uploads here"))
     }
 }

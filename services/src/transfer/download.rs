@@ -3,7 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chordial_proto::transfer_v1::transfer_service_server::TransferService;
-use chordial_proto::transfer_v1::{FileHeader, StatRequest, StatResponse, TransferServiceDownloadRequest};
+use chordial_proto::transfer_v1::{
+    FileHeader, StatRequest, StatResponse, TransferServiceDownloadRequest, TransferServiceUploadRequest,
+    TransferServiceUploadResponse,
+};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
@@ -130,6 +133,13 @@ impl TransferService for Transfer {
         let path = parse(&request.into_inner().path)?;
         let (_, header) = self.open(path).await?;
         Ok(Response::new(StatResponse { header: Some(header) }))
+    }
+
+    async fn upload(
+        &self,
+        _: Request<tonic::Streaming<TransferServiceUploadRequest>>,
+    ) -> Result<Response<TransferServiceUploadResponse>, Status> {
+        Err(Status::permission_denied(format!("{} takes no uploads", self.peer)))
     }
 }
 

@@ -13,6 +13,7 @@ use chordial_proto::transfer_v1::transfer_service_download_response::Part;
 use chordial_proto::transfer_v1::transfer_service_server::{TransferService, TransferServiceServer};
 use chordial_proto::transfer_v1::{
     FileHeader, StatRequest, StatResponse, TransferServiceDownloadRequest, TransferServiceDownloadResponse,
+    TransferServiceUploadRequest, TransferServiceUploadResponse,
 };
 use futures::{Stream, StreamExt, stream};
 use tokio::net::TcpListener;
@@ -327,6 +328,13 @@ impl TransferService for Transfer {
 
     async fn stat(&self, request: Request<StatRequest>) -> Result<Response<StatResponse>, Status> {
         Ok(Response::new(StatResponse { header: Some(header(&request.into_inner().path, 0, 0)?) }))
+    }
+
+    async fn upload(
+        &self,
+        _: Request<tonic::Streaming<TransferServiceUploadRequest>>,
+    ) -> Result<Response<TransferServiceUploadResponse>, Status> {
+        Err(Status::permission_denied("no uploads here"))
     }
 }
 
