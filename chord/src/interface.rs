@@ -35,6 +35,8 @@ pub enum Timer {
     Probe,
     /// Compare the own arc with those that keep copies of it.
     Repair,
+    /// Another part of the ring is to be looked for.
+    Reunite,
     /// A second has passed: leases, ages and renewals.
     Tick,
 }

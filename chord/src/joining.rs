@@ -34,6 +34,10 @@ pub(crate) struct Joining {
 }
 
 impl Joining {
+    pub(crate) fn friends(&self) -> &[Peer] {
+        &self.friends
+    }
+
     pub(crate) fn has_friends(&self) -> bool {
         !self.friends.is_empty()
     }
@@ -213,7 +217,7 @@ impl Node {
         self.be_member(out);
     }
 
-    fn be_member(&mut self, out: &mut Vec<Output>) {
+    pub(crate) fn be_member(&mut self, out: &mut Vec<Output>) {
         self.status = Status::Member;
         self.joining.trouble.clear();
         self.joining.known.clear();
@@ -221,6 +225,7 @@ impl Node {
         set_timer(out, Timer::FixFinger, 50..200);
         set_timer(out, Timer::Repair, 500..1000);
         set_timer(out, Timer::Tick, 0..1000);
+        set_timer(out, Timer::Reunite, 2000..6000);
         self.drive_publisher(out);
     }
 

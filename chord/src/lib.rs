@@ -32,6 +32,7 @@ mod membership;
 mod message;
 mod node;
 mod peer;
+mod reunion;
 mod routing;
 mod successors;
 

@@ -49,6 +49,8 @@ pub(crate) enum Purpose {
     Finger(u32),
     /// To learn who keeps an own key.
     Place,
+    /// To learn who stands next to this peer, in another peer's view.
+    Neighbor,
 }
 
 /// Where a lookup stands.
@@ -120,7 +122,7 @@ impl Node {
     }
 
     /// Asks the next candidate.
-    fn ask(&mut self, mut lookup: Lookup, out: &mut Vec<Output>) {
+    pub(crate) fn ask(&mut self, mut lookup: Lookup, out: &mut Vec<Output>) {
         if lookup.left.is_zero() || lookup.route.steps.len() >= STEPS && lookup.phase == Phase::Route {
             return self.give_in(lookup, LostReason::TimedOut, out);
         }
@@ -142,6 +144,7 @@ impl Node {
             return out.push(Output::Call { to: peer, request, why: Why::Lookup(Box::new(lookup)), within });
         }
         match lookup.phase {
+            Phase::Route if lookup.purpose == Purpose::Neighbor => {}
             Phase::Route if lookup.restarts < RESTARTS && !lookup.route.failed.is_empty() => {
                 lookup.restarts += 1;
                 self.set_out(lookup, out);
@@ -188,7 +191,9 @@ impl Node {
         }
         match (lookup.phase, outcome) {
             (Phase::Route, Outcome::Answer(Response::Closer { peers, last })) => {
-                let closer = |peer: &Peer| last || peer.id.is_between(from.id, lookup.key);
+                // A stranger's place is known from its address only, which may be another name of it.
+                let stranger = from.incarnation == 0;
+                let closer = |peer: &Peer| last || stranger || peer.id.is_between(from.id, lookup.key);
                 let named = peers.into_iter().filter(closer).take(NAMED).map(|peer| Candidate { peer, last });
                 let named: Vec<Candidate> = named.collect();
                 lookup.candidates.splice(0..0, named);
@@ -271,6 +276,7 @@ impl Node {
                     self.finger_rounds = 0;
                 }
             }
+            Purpose::Neighbor => self.on_neighbor(owner, out),
             Purpose::Place => {
                 self.placing = false;
                 self.publisher.place(&KeptArc { from: arc_from, keepers });
@@ -289,7 +295,7 @@ impl Node {
                 let lost = Lost { key: lookup.key, reason, route: lookup.route };
                 out.push(Output::Lost(ticket, Box::new(lost)));
             }
-            Purpose::Finger(_) => {}
+            Purpose::Finger(_) | Purpose::Neighbor => {}
             // Tried again at the next tick.
             Purpose::Place => self.placing = false,
         }
@@ -309,6 +315,14 @@ impl Lookup {
             phase: Phase::Route,
             owner: None,
         }
+    }
+
+    /// Asks `entry` who stands next behind `me`, `me` left out.
+    pub(crate) fn beside(me: &Peer, entry: Peer, left: Duration) -> Lookup {
+        let mut lookup = Lookup::new(Purpose::Neighbor, me.id.next(), Read::Nothing, left);
+        lookup.route.failed.push(me.clone());
+        lookup.candidates.push(Candidate { peer: entry, last: false });
+        lookup
     }
 
     fn has_failed(&self, peer: &Peer) -> bool {

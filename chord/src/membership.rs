@@ -39,7 +39,9 @@ impl Node {
         if self.operation.is_some() {
             return;
         }
-        if let Some(successor) = self.successors.first().cloned() {
+        if let Some(peer) = self.closer_than_successor() {
+            self.adopt_next(peer, out);
+        } else if let Some(successor) = self.successors.first().cloned() {
             let last = self.last_seen.as_ref().filter(|(peer, _)| peer.is_same_life(&successor));
             let seen = last.map_or(0, |(_, neighbors)| neighbors.digest());
             self.operation = Some(Operation::Stabilize(successor.clone()));

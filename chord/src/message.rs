@@ -37,6 +37,9 @@ pub enum Request {
     Notify,
     /// Stabilize now: your place has changed.
     Poke,
+    /// This peer may be of a part of the ring that you do not know: look there for your successor. Answered
+    /// by `Done`.
+    Reunite(Peer),
     /// Do you live?
     Ping,
     /// I leave the ring now.

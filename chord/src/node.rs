@@ -12,6 +12,7 @@ use crate::joining::Joining;
 use crate::leaving::Leaving;
 use crate::membership::Operation;
 use crate::message::{Envelope, Neighbors, Outcome, Rejection, Request, Response, VERSION};
+use crate::reunion::Reunion;
 use crate::successors::SuccessorList;
 use crate::{Config, Id, Peer, Services};
 
@@ -41,6 +42,7 @@ pub struct Node {
     /// Rounds of fixing fingers without a change.
     pub(crate) finger_rounds: u32,
     pub(crate) joining: Joining,
+    pub(crate) reunion: Reunion,
     pub(crate) leaving: Option<Leaving>,
     pub(crate) keeper: Keeper,
     /// All entries of (`complete`, me] are known here.
@@ -78,6 +80,7 @@ impl Node {
             last_seen: None,
             finger_rounds: 0,
             joining: Joining::default(),
+            reunion: Reunion::default(),
             leaving: None,
             keeper: Keeper::default(),
             complete: None,
@@ -90,6 +93,29 @@ impl Node {
             placing: false,
             hand_overs: Vec::new(),
         }
+    }
+
+    /// A member with these neighbours, right or wrong, and these contacts: where tests of the repair layer
+    /// begin. [`wake`](Self::wake) sets it going.
+    pub fn standing(
+        me: Peer,
+        config: Config,
+        predecessor: Option<Peer>,
+        successors: &[Peer],
+        contacts: &[Peer],
+    ) -> Node {
+        let mut node = Node::new(me, Services::default(), config);
+        node.predecessor = predecessor;
+        if let Some((head, tail)) = successors.split_first() {
+            node.successors.adopt(head, tail);
+        }
+        contacts.iter().for_each(|peer| node.contacts.note(peer));
+        node
+    }
+
+    /// Makes a member of a node that stands in the ring already.
+    pub fn wake(&mut self, out: &mut Vec<Output>) {
+        self.be_member(out);
     }
 
     /// Answers another peer from local state; never waits.
@@ -117,6 +143,7 @@ impl Node {
             _ if self.status == Status::Joining => Err(Rejection::NotMember),
             Request::Notify => self.serve_notify(from, out),
             Request::Poke => self.serve_poke(out),
+            Request::Reunite(peer) => Ok(self.serve_reunite(peer, out)),
             Request::Leave => self.serve_leave(from, out),
             Request::Renew { services, sequence, arcs, all } => {
                 Ok(self.serve_renew(from, &services, sequence, &arcs, all))
@@ -165,6 +192,7 @@ impl Node {
                 Timer::FixFinger => self.fix_finger(out),
                 Timer::Probe => self.probe(after, out),
                 Timer::Repair => self.repair(out),
+                Timer::Reunite => self.reunite(out),
                 Timer::Tick => self.tick(after, out),
             },
         }
@@ -218,6 +246,7 @@ impl Node {
         }
         self.detector.meet(peer);
         self.detector.revive(peer);
+        self.reunion.forget(peer.id);
         if self.successors.get(peer.id).is_some_and(|known| peer.supersedes(known)) {
             self.successors.remove(peer.id);
         }
@@ -232,10 +261,14 @@ impl Node {
             return;
         }
         match self.detector.observe(peer, outcome, self.config.give_up) {
-            Verdict::Lives => self.contacts.note(peer),
+            Verdict::Lives => {
+                self.contacts.note(peer);
+                self.reunion.forget(peer.id);
+            }
             Verdict::Recovered => out.push(Output::Event(Event::Recovered(peer.clone()))),
             Verdict::GivenUp => {
                 out.push(Output::Event(Event::GivenUp(peer.clone())));
+                self.reunion.remember(peer);
                 self.bury(peer, out);
             }
             Verdict::Suspected { first } => {
@@ -285,6 +318,7 @@ impl Node {
     fn tick(&mut self, after: Duration, out: &mut Vec<Output>) {
         set_timer(out, Timer::Tick, 950..1050);
         self.detector.pass(after);
+        self.reunion.pass(after);
         for publisher in self.keeper.pass(after, self.config.lease) {
             out.push(Output::Event(Event::LeaseExpired(publisher)));
         }

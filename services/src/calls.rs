@@ -212,6 +212,7 @@ pub(crate) fn lane(request: &Request) -> Lane {
         | Request::Stabilize { .. }
         | Request::Notify
         | Request::Poke
+        | Request::Reunite(_)
         | Request::Ping
         | Request::Leave
         | Request::NextHop { .. } => Lane::Control,
@@ -232,6 +233,7 @@ async fn send(channel: Channel, outgoing: Outgoing) -> Result<(chord::Response, 
         Outgoing::Stabilize(message) => read(ring().stabilize(message).await),
         Outgoing::Notify(message) => read(ring().notify(message).await),
         Outgoing::Poke(message) => read(ring().poke(message).await),
+        Outgoing::Reunite(message) => read(ring().reunite(message).await),
         Outgoing::Ping(message) => read(ring().ping(message).await),
         Outgoing::Leave(message) => read(ring().leave(message).await),
         Outgoing::NextHop(message) => read(ring().next_hop(message).await),

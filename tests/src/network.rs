@@ -212,6 +212,32 @@ impl Network {
         self.input(host, Input::Start { friends, remembered });
     }
 
+    /// Puts members into the network that hold these to be their predecessor, successors and contacts, right
+    /// or wrong. Numbers are hosts, counted from the first of these.
+    pub fn place(&mut self, members: &[(Option<usize>, Vec<usize>, Vec<usize>)]) {
+        let first = self.hosts.len();
+        let peer = |number: usize| {
+            let host = first + number;
+            let address = format!("10.0.{}.{}:7300", host / 256, host % 256);
+            Peer { incarnation: 1, name: format!("p{host}").into(), ..Peer::stranger(&address) }
+        };
+        for (number, (predecessor, successors, contacts)) in members.iter().enumerate() {
+            let peers = |numbers: &[usize]| numbers.iter().map(|n| peer(*n)).collect::<Vec<_>>();
+            let me = peer(number);
+            let (address, config, host) = (me.address.clone(), self.config.clone(), first + number);
+            let predecessor = predecessor.map(peer);
+            let node = Node::standing(me, config.clone(), predecessor, &peers(successors), &peers(contacts));
+            self.by_address.insert(address.clone(), host);
+            let (node, timers) = (Some(node), BTreeMap::new());
+            self.hosts.push(Host { address, config, node, life: 1, refuses: true, timers, island: 0 });
+        }
+        for host in first..self.hosts.len() {
+            let mut out = Vec::new();
+            self.hosts[host].node.iter_mut().for_each(|node| node.wake(&mut out));
+            self.perform(host, out);
+        }
+    }
+
     /// Ends a peer without warning.
     pub fn crash(&mut self, host: usize, how: Crash) {
         self.note(host, "crash", &how);

@@ -320,6 +320,10 @@ impl ChordService for Fake {
         never()
     }
 
+    async fn reunite(&self, _: Request<ReuniteRequest>) -> Answer<ReuniteResponse> {
+        never()
+    }
+
     async fn ping(&self, _: Request<PingRequest>) -> Answer<PingResponse> {
         never()
     }

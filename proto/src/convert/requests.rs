@@ -17,6 +17,7 @@ pub enum Outgoing {
     Stabilize(wire::StabilizeRequest),
     Notify(wire::NotifyRequest),
     Poke(wire::PokeRequest),
+    Reunite(wire::ReuniteRequest),
     Ping(wire::PingRequest),
     Leave(wire::LeaveRequest),
     NextHop(wire::NextHopRequest),
@@ -37,6 +38,9 @@ impl Outgoing {
             Request::Stabilize { seen } => Outgoing::Stabilize(wire::StabilizeRequest { envelope, seen }),
             Request::Notify => Outgoing::Notify(wire::NotifyRequest { envelope }),
             Request::Poke => Outgoing::Poke(wire::PokeRequest { envelope }),
+            Request::Reunite(peer) => {
+                Outgoing::Reunite(wire::ReuniteRequest { envelope, peer: Some(peer.into()) })
+            }
             Request::Ping => Outgoing::Ping(wire::PingRequest { envelope }),
             Request::Leave => Outgoing::Leave(wire::LeaveRequest { envelope }),
             Request::NextHop { key, avoid, last, read } => {
@@ -191,6 +195,13 @@ impl Question for wire::PublishRequest {
             keys: self.keys.into_iter().map(key).collect::<Result<_, _>>()?,
         };
         Ok((envelope(self.envelope)?, Request::Publish(Box::new(batch))))
+    }
+}
+
+impl Question for wire::ReuniteRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        let peer = required(self.peer, "ReuniteRequest.peer")?.try_into()?;
+        Ok((envelope(self.envelope)?, Request::Reunite(peer)))
     }
 }
 

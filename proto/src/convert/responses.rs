@@ -40,7 +40,15 @@ macro_rules! done {
     };
 }
 
-done!(NotifyResponse, PokeResponse, LeaveResponse, MovedResponse, WithdrawResponse, HandOverResponse);
+done!(
+    NotifyResponse,
+    PokeResponse,
+    ReuniteResponse,
+    LeaveResponse,
+    MovedResponse,
+    WithdrawResponse,
+    HandOverResponse
+);
 
 fn responder(wire: Option<wire::Peer>) -> Result<Option<Peer>, Malformed> {
     let peer: Peer = required(wire, "responder")?.try_into()?;

@@ -78,6 +78,7 @@ fn requests() -> Vec<Request> {
         Request::Stabilize { seen: 77 },
         Request::Notify,
         Request::Poke,
+        Request::Reunite(peer(7)),
         Request::Ping,
         Request::Leave,
         hop(Read::Nothing),
@@ -114,6 +115,7 @@ fn incoming(outgoing: Outgoing) -> Result<(Envelope, Request), Malformed> {
         Outgoing::Stabilize(message) => message.into_core(),
         Outgoing::Notify(message) => message.into_core(),
         Outgoing::Poke(message) => message.into_core(),
+        Outgoing::Reunite(message) => message.into_core(),
         Outgoing::Ping(message) => message.into_core(),
         Outgoing::Leave(message) => message.into_core(),
         Outgoing::NextHop(message) => message.into_core(),
@@ -175,6 +177,7 @@ fn every_response_comes_back_as_it_was() {
     for done in [
         back::<wire::NotifyResponse>(&Response::Done),
         back::<wire::PokeResponse>(&Response::Done),
+        back::<wire::ReuniteResponse>(&Response::Done),
         back::<wire::LeaveResponse>(&Response::Done),
         back::<wire::MovedResponse>(&Response::Done),
         back::<wire::WithdrawResponse>(&Response::Done),

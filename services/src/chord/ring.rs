@@ -39,6 +39,10 @@ impl ChordService for Ring {
         answer(&self.handle, request).await
     }
 
+    async fn reunite(&self, request: Request<ReuniteRequest>) -> Answered<ReuniteResponse> {
+        answer(&self.handle, request).await
+    }
+
     async fn ping(&self, request: Request<PingRequest>) -> Answered<PingResponse> {
         answer(&self.handle, request).await
     }
