@@ -373,6 +373,7 @@ mod tests {
         let server = tokio::spawn(crate::grpc::serve(
             listener,
             Routes::default(),
+            &[],
             HealthReporter::new(),
             cancel.clone(),
         ));

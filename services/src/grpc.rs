@@ -8,8 +8,10 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
-use tonic_health::pb::health_server::HealthServer;
+use tonic_health::pb::health_server::{self, HealthServer};
 use tonic_health::server::{HealthReporter, HealthService};
+use tonic_reflection::pb::v1::server_reflection_server as v1;
+use tonic_reflection::pb::v1alpha::server_reflection_server as v1alpha;
 
 /// Requests of one connection that are served at the same time.
 const STREAMS: u32 = 128;
@@ -17,7 +19,8 @@ const STREAMS: u32 = 128;
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// Serves `routes`, health checking and reflection on `listener` until `cancel` is cancelled; then takes no
-/// more connections, lets requests under way end, and returns after two seconds at the latest. The health of
+/// more connections, lets requests under way end, and returns after two seconds at the latest. Reflection
+/// lists `names`, the full names of the services in `routes`, and no service of another port. The health of
 /// the empty service name, which means the process, is set here; that of others is the caller's.
 ///
 /// # Errors
@@ -25,19 +28,23 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub async fn serve(
     listener: TcpListener,
     routes: Routes,
+    names: &[&str],
     health: HealthReporter,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
     health.set_service_status("", ServingStatus::Serving).await;
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
+    let reflection = |own: &str| {
+        let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(chordial_proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        let names = names.iter().chain([&health_server::SERVICE_NAME, &own]);
+        names.fold(builder, |builder, name| builder.with_service_name(*name))
     };
+    let (v1, v1alpha) = (reflection(v1::SERVICE_NAME), reflection(v1alpha::SERVICE_NAME));
     let routes = routes
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
+        .add_service(v1.build_v1()?)
+        .add_service(v1alpha.build_v1alpha()?)
         .prepare();
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = Server::builder()
@@ -79,7 +86,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, Routes::default(), HealthReporter::new(), cancel.clone()));
+        let (health, token) = (HealthReporter::new(), cancel.clone());
+        let names = &["chord.v1.ChordService"];
+        let server = tokio::spawn(serve(listener, Routes::default(), names, health, token));
         let channel = lazy_channel(&format!("http://{address}")).unwrap();
         let mut health = HealthClient::new(channel.clone());
         assert_eq!(health.check(HealthCheckRequest::default()).await.unwrap().into_inner().status, 1);
@@ -94,7 +103,10 @@ mod tests {
         let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
             panic!("no list of services: {answer:?}")
         };
-        assert!(list.service.iter().any(|service| service.name == "chord.v1.ChordService"), "{list:?}");
+        let mut listed: Vec<&str> = list.service.iter().map(|service| service.name.as_str()).collect();
+        listed.sort_unstable();
+        let own = ["chord.v1.ChordService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
+        assert_eq!(listed, own);
 
         let _silent = TcpStream::connect(address).await.unwrap();
         let mut half = TcpStream::connect(address).await.unwrap();
