@@ -281,6 +281,11 @@ impl Peer {
         &self.config
     }
 
+    /// Asks its node without a detour over gRPC; none: the chord service does not run here.
+    pub fn handle(&self) -> Option<&Handle> {
+        self.handle.as_ref()
+    }
+
     /// Its chord service, as others dial it.
     pub fn chord_url(&self) -> String {
         self.addresses.advertised(Service::Chord).url()
