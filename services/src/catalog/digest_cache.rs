@@ -17,6 +17,7 @@ use crate::shared_dir::{Inode, SharedPath, Stamp};
 
 use super::listing::{Digest, Listing};
 use super::renames::Renames;
+use super::unread::Unread;
 
 /// Size, modification and change in nanoseconds since 1970, inode and birth, digest.
 type Row = (u64, i128, i128, Option<(u64, i128)>, &'static [u8; 32]);
@@ -53,20 +54,21 @@ impl DigestCache {
         }
     }
 
-    /// Digests of those files found that the listing does not have in their present state. `complete` says
-    /// that what was not found does not exist: then, once, rows of such files are dropped. Blocks on the disk.
+    /// Digests of those files found that the listing does not have in their present state. `unread` says of
+    /// what else nothing is known; all other files do not exist, and, once, rows of such files are dropped.
+    /// `None`: nothing is known of any other file. Blocks on the disk.
     pub fn recall(
         &self,
         found: &BTreeMap<SharedPath, Stamp>,
-        complete: bool,
+        unread: Option<&Unread>,
         listing: &Listing,
     ) -> HashMap<String, [u8; 32]> {
-        let sweep = complete && !self.swept.swap(complete, Ordering::Relaxed);
-        if !complete {
-            self.swept.store(false, Ordering::Relaxed);
-        }
+        let swept = self.swept.swap(unread.is_some(), Ordering::Relaxed);
         self.attempt("read", |database| {
-            let left = if sweep { self.sweep(database, found)? } else { Renames::default() };
+            let left = match unread {
+                Some(unread) if !swept => self.sweep(database, found, unread)?,
+                _ => Renames::default(),
+            };
             let table = database.begin_read()?.open_table(TABLE)?;
             let mut digests = HashMap::new();
             for (path, stamp) in found.iter().filter(|(path, stamp)| !listing.has(path, stamp)) {
@@ -91,12 +93,16 @@ impl DigestCache {
         &self,
         database: &Database,
         found: &BTreeMap<SharedPath, Stamp>,
+        unread: &Unread,
     ) -> Result<Renames, redb::Error> {
         let mut left = Renames::default();
         for row in database.begin_read()?.open_table(TABLE)?.iter()? {
             let (path, row) = row?;
             let (stamp, digest) = unpack(row.value());
             let now = found.get(path.value());
+            if now.is_none() && unread.covers(path.value()) {
+                continue;
+            }
             left.left(&stamp, now, &digest);
             if now.is_none() {
                 self.forget(path.value().to_owned());
@@ -263,8 +269,8 @@ mod tests {
         files.iter().map(|(path, stamp)| (SharedPath::parse(path).unwrap(), *stamp)).collect()
     }
 
-    fn recall(cache: &DigestCache, files: &[(&str, Stamp)], complete: bool) -> Vec<String> {
-        let mut paths: Vec<_> = cache.recall(&found(files), complete, &Listing::new()).into_keys().collect();
+    fn recall(cache: &DigestCache, files: &[(&str, Stamp)], unread: Option<&Unread>) -> Vec<String> {
+        let mut paths: Vec<_> = cache.recall(&found(files), unread, &Listing::new()).into_keys().collect();
         paths.sort();
         paths
     }
@@ -280,38 +286,40 @@ mod tests {
         cache.flush();
         drop(cache);
         let cache = DigestCache::open(Some(&file));
-        assert_eq!(recall(&cache, &[("a", STAMP), ("b", unborn), ("c", unborn)], false), ["a", "b"]);
+        assert_eq!(recall(&cache, &[("a", STAMP), ("b", unborn), ("c", unborn)], None), ["a", "b"]);
         for other in
             [Stamp { size: 0, ..STAMP }, Stamp { modified: 0, ..STAMP }, Stamp { changed: 0, ..STAMP }]
         {
-            assert!(recall(&cache, &[("a", other)], false).is_empty(), "{other:?}");
+            assert!(recall(&cache, &[("a", other)], None).is_empty(), "{other:?}");
         }
         // Listed already.
         let listing = Listing::new();
         listing.apply(found(&[("a", STAMP)]), &HashMap::new());
-        assert!(cache.recall(&found(&[("a", STAMP)]), false, &listing).is_empty());
+        assert!(cache.recall(&found(&[("a", STAMP)]), None, &listing).is_empty());
     }
 
     #[test]
     fn rows_of_files_that_are_gone_are_dropped_and_renames_found() {
         let folder = tempfile::tempdir().unwrap();
         let cache = DigestCache::open(Some(&folder.path().join("digests.redb")));
-        ["a", "b"].iter().zip(1..).for_each(|(path, number)| {
+        ["a", "b", "d/e"].iter().zip(1..).for_each(|(path, number)| {
             cache.put(&digest(path, Stamp { inode: Some(Inode { number, born: 5 }), ..STAMP }));
         });
         cache.flush();
         let moved = Stamp { inode: Some(Inode { number: 1, born: 5 }), changed: 8, ..STAMP };
         let reused = Stamp { inode: Some(Inode { number: 2, born: 6 }), changed: 8, ..STAMP };
-        // Part of the directory could not be read, so nothing is known to be gone.
-        assert!(recall(&cache, &[("c", moved)], false).is_empty());
+        // Nothing is known to be gone.
+        assert!(recall(&cache, &[("c", moved)], None).is_empty());
         cache.flush();
-        assert_eq!(cache.paths(), ["a", "b"]);
-        assert_eq!(recall(&cache, &[("c", moved), ("d", reused)], true), ["c"]);
+        assert_eq!(cache.paths(), ["a", "b", "d/e"]);
+        let mut unread = Unread::default();
+        unread.keep(vec!["d".to_owned()], &mut BTreeMap::new(), &Listing::new(), std::time::Instant::now());
+        assert_eq!(recall(&cache, &[("c", moved), ("f", reused)], Some(&unread)), ["c"]);
         cache.flush();
-        assert_eq!(cache.paths(), ["c"]);
+        assert_eq!(cache.paths(), ["c", "d/e"]);
         cache.forget("c".to_owned());
         cache.flush();
-        assert!(cache.paths().is_empty());
+        assert_eq!(cache.paths(), ["d/e"]);
     }
 
     #[tokio::test]
@@ -378,7 +386,7 @@ mod tests {
         for cache in [DigestCache::open(None), DigestCache::open(Some(folder.path()))] {
             cache.put(&digest("a", STAMP));
             cache.flush();
-            assert!(!cache.is_kept() && recall(&cache, &[("a", STAMP)], true).is_empty());
+            assert!(!cache.is_kept() && recall(&cache, &[("a", STAMP)], None).is_empty());
         }
     }
 }

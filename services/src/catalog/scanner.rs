@@ -1,4 +1,5 @@
 //! Decides when the directory is read again: on a hint of the operating system, else now and then.
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,6 +88,21 @@ impl Scanner {
                 () = self.cancel.cancelled() => return,
                 () = hint => {}
                 () = tokio::time::sleep(quiet) => {}
+                () = self.replaced(watcher.as_ref()) => {}
+            }
+        }
+    }
+
+    /// Resolves when the path leads to another directory than the one that is watched, or to none: the system
+    /// does not tell of a mount, nor of an open directory that is removed.
+    async fn replaced(&self, watcher: Option<&Watcher>) {
+        let Some(on) = watcher.map(|watcher| watcher.on) else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(POLL).await;
+            let dir = Arc::clone(&self.dir);
+            match tokio::task::spawn_blocking(move || dir.current()).await {
+                Ok(Ok((now, _))) if now == on => {}
+                _ => return,
             }
         }
     }
@@ -151,7 +167,16 @@ fn look(
     unread: &mut Unread,
     cancel: &CancellationToken,
 ) -> Option<Look> {
-    let read = dir.current().and_then(|(identity, root)| Ok((identity, scan(&root, listing, cancel)?)));
+    let read = || {
+        let (identity, root) = dir.current()?;
+        let scan = scan(&root, listing, cancel)?;
+        // A directory that was removed meanwhile reads as an empty one.
+        match dir.current()?.0 == identity {
+            true => Ok((identity, scan)),
+            false => Err(io::Error::other("it was replaced while it was read")),
+        }
+    };
+    let read = read();
     if cancel.is_cancelled() {
         return None;
     }
@@ -169,18 +194,20 @@ fn look(
         scan.unread = vec![String::new()];
     }
     // An empty directory may be one that is not mounted yet: digests are kept for when it is.
-    let complete = scan.unread.is_empty() && !scan.files.is_empty();
+    let is_empty = scan.files.is_empty();
     unread.keep(scan.unread, &mut scan.files, listing, Instant::now().into_std());
     listing.set_condition(condition.clone());
     // Before the first look that succeeds, "nothing" would be a guess.
     if !condition.problem.is_empty() && !listing.is_ready() {
         return Some(Look { condition, ..Look::default() });
     }
-    let remembered = cache.recall(&scan.files, complete, listing);
+    let unread = Some(&*unread).filter(|_| !is_empty);
+    let remembered = cache.recall(&scan.files, unread, listing);
     let applied = listing.apply(scan.files, &remembered);
     applied.renamed.iter().for_each(|digest| cache.put(digest));
-    if complete {
-        applied.gone.iter().for_each(|path| cache.forget(path.clone()));
+    if let Some(unread) = unread {
+        let gone = applied.gone.iter().filter(|path| !unread.covers(path));
+        gone.for_each(|path| cache.forget(path.clone()));
     }
     Some(Look { condition, example: scan.example, applied })
 }

@@ -54,6 +54,12 @@ impl Unread {
             self.since.insert(path, since);
         }
     }
+
+    /// Whether `path` or something above it could not be read by the latest look.
+    pub fn covers(&self, path: &str) -> bool {
+        let above = path.match_indices('/').map(|(end, _)| &path[..end]);
+        !self.since.is_empty() && above.chain(["", path]).any(|path| self.since.contains_key(path))
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +94,19 @@ mod tests {
         assert_eq!(kept(&[], KEEP + second), ["a"]);
         assert_eq!(kept(&["", "d"], KEEP + second), ["a", "d/b", "d/c/e", "dd"]);
         assert_eq!(kept(&[""], KEEP * 2 + second), ["a"]);
+        assert!(unread.covers("a"));
+    }
+
+    #[test]
+    fn a_folder_covers_what_is_below_it() {
+        let mut unread = Unread::default();
+        let mut found = BTreeMap::new();
+        assert!(!unread.covers("a"));
+        unread.keep(vec!["a/b".to_owned()], &mut found, &Listing::new(), Instant::now());
+        for (path, covered) in [("a/b", true), ("a/b/c/d", true), ("a", false), ("a/bc", false), ("b", false)]
+        {
+            assert_eq!(unread.covers(path), covered, "{path}");
+        }
     }
 
     #[test]

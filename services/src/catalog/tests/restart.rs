@@ -30,7 +30,7 @@ async fn end(guard: DropGuard, digests: &Path) -> DigestCache {
 /// The digests that a cache has for files in the state they are in now.
 fn kept(cache: &DigestCache, root: &Path, paths: &[&str]) -> HashMap<String, [u8; 32]> {
     let found = paths.iter().map(|path| (SharedPath::parse(path).unwrap(), stamp(&root.join(path))));
-    cache.recall(&found.collect(), false, &Listing::new())
+    cache.recall(&found.collect(), None, &Listing::new())
 }
 
 #[tokio::test]
