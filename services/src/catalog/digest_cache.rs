@@ -20,9 +20,9 @@ use super::renames::Renames;
 use super::unread::Unread;
 
 /// Size, modification and change in nanoseconds since 1970, inode and birth, digest.
-type Row = (u64, i128, i128, Option<(u64, i128)>, &'static [u8; 32]);
+type Row<'a> = (u64, i128, i128, Option<(u64, i128)>, &'a [u8; 32]);
 /// By path. Another form of row needs another name.
-const TABLE: TableDefinition<&str, Row> = TableDefinition::new("digests of blake3, form 1");
+const TABLE: TableDefinition<&str, Row<'static>> = TableDefinition::new("digests of blake3, form 1");
 /// What the database may hold in memory: pages are mostly read once.
 const MEMORY: usize = 4 << 20;
 /// From the first change to writing it with all others since.
@@ -185,12 +185,12 @@ impl DigestCache {
     }
 }
 
-fn pack<'a>(stamp: &Stamp, digest: &'a [u8; 32]) -> (u64, i128, i128, Option<(u64, i128)>, &'a [u8; 32]) {
+fn pack<'a>(stamp: &Stamp, digest: &'a [u8; 32]) -> Row<'a> {
     let inode = stamp.inode.map(|inode| (inode.number, inode.born));
     (stamp.size, stamp.modified, stamp.changed, inode, digest)
 }
 
-fn unpack(row: (u64, i128, i128, Option<(u64, i128)>, &[u8; 32])) -> (Stamp, [u8; 32]) {
+fn unpack(row: Row<'_>) -> (Stamp, [u8; 32]) {
     let (size, modified, changed, inode, digest) = row;
     let inode = inode.map(|(number, born)| Inode { number, born });
     (Stamp { size, modified, changed, inode }, *digest)
