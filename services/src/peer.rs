@@ -134,7 +134,7 @@ impl Peer {
             );
             match service {
                 Service::Chord => peer.start_chord(listener, &state)?,
-                Service::Catalog => peer.start_catalog(listener)?,
+                Service::Catalog => peer.start_catalog(listener, &state)?,
                 Service::Transfer => peer.start_transfer(listener)?,
                 Service::Gateway => peer.start_gateway(listener)?,
             }
@@ -185,12 +185,13 @@ impl Peer {
         Ok(())
     }
 
-    fn start_catalog(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+    fn start_catalog(&mut self, listener: TcpListener, state: &StateFolder) -> anyhow::Result<()> {
         let options = CatalogOptions {
             directory: self.config.directory.clone(),
             peer_name: self.config.name.clone(),
             rescan: self.config.catalog.rescan,
             hashers: self.config.catalog.hashers,
+            digests: Some(state.path().join("digests.redb")),
         };
         let catalog = Catalog::start(options, self.cancel.clone())?;
         self.serve(listener, Routes::new(catalog.service()), &[catalog_service_server::SERVICE_NAME]);

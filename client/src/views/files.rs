@@ -183,6 +183,7 @@ impl From<chord_v1::ListFilesResponse> for CatalogView {
                 total: page.total,
                 files: page.files,
                 next: page.next,
+                ..Default::default()
             },
             &gateway,
         )

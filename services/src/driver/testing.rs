@@ -54,6 +54,7 @@ impl CatalogService for FakeCatalog {
             total: files.len() as u64,
             files,
             next: "n".into(),
+            ..Default::default()
         }))
     }
 
