@@ -35,6 +35,10 @@ pub use feed::feed;
 /// The service name under which health checking says whether this peer is a member of the ring.
 pub const HEALTH: &str = "chord.v1.ChordService";
 
+/// Largest message that is taken in where no entries travel, in bytes. A message of many empty elements takes a
+/// hundred times its size once it is decoded.
+const MAX_SHORT_MESSAGE: usize = 64 << 10;
+
 /// What the chord service needs besides the node.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -52,9 +56,9 @@ pub fn services(handle: Handle, options: Options) -> Routes {
     let ring = ring::Ring { handle: handle.clone(), lookup_timeout };
     let index = index::Index { handle: handle.clone(), lookup_timeout };
     let node = node::NodeApi { handle, catalog, version };
-    Routes::new(ChordServiceServer::new(ring).max_decoding_message_size(MAX_MESSAGE))
+    Routes::new(ChordServiceServer::new(ring).max_decoding_message_size(MAX_SHORT_MESSAGE))
         .add_service(IndexServiceServer::new(index).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(NodeServiceServer::new(node))
+        .add_service(NodeServiceServer::new(node).max_decoding_message_size(MAX_SHORT_MESSAGE))
 }
 
 /// Keeps health checking true to whether this peer is a member, until `cancel` is cancelled.
