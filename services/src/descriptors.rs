@@ -22,3 +22,18 @@ pub fn raise() {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_low_limit_is_raised() {
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        let most = maximum.map_or(WANTED, |most| most.min(WANTED));
+        let low = Rlimit { current: Some(most / 2), maximum };
+        setrlimit(Resource::Nofile, low).unwrap();
+        raise();
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(most));
+    }
+}

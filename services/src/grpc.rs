@@ -1,27 +1,38 @@
 //! Serving gRPC: health, reflection, limits, and an end with a deadline.
 
 mod connection;
+mod long;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
+use tokio_util::sync::{CancellationToken, PollSemaphore};
+use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
+use tower::util::MapRequestLayer;
 
 use crate::accept::Acceptor;
 use connection::Connection;
+use long::Measured;
 
 /// Connections of one port that are open at the same time; further ones wait to be accepted. Another peer has
 /// two at most.
 const CONNECTIONS: usize = 2048;
 /// How long a connection may take to send the preface of HTTP/2, its first 24 bytes.
 const GREET: Duration = Duration::from_secs(10);
+/// Requests of more than 64 KiB that a port takes in at the same time, and how long each may take to arrive.
+const LONG: usize = 4;
+const ARRIVE: Duration = Duration::from_secs(10);
+/// The one request that may go on as long as it moves; its handler sees to that.
+const UPLOAD: &str = "/transfer.v1.TransferService/Upload";
 /// Requests of one connection that are served at the same time.
 const STREAMS: u32 = 128;
 /// All headers of a request together, in bytes.
@@ -72,12 +83,18 @@ async fn serve_within(
         let connection = Connection::new(acceptor.accept().await, greet);
         Some((Ok::<_, Infallible>(connection), acceptor))
     });
+    let places = PollSemaphore::new(Arc::new(Semaphore::new(LONG)));
+    let measure = move |request: http::Request<Body>| match request.uri().path() {
+        UPLOAD => request,
+        _ => request.map(|body| Body::new(Measured::new(body, places.clone(), ARRIVE))),
+    };
     let server = Server::builder()
         .max_concurrent_streams(STREAMS)
         .http2_max_pending_accept_reset_streams(Some(TAKEN_BACK))
         .http2_keepalive_interval(Some(PING))
         .http2_keepalive_timeout(Some(PONG))
         .http2_max_header_list_size(HEADERS)
+        .layer(MapRequestLayer::new(measure))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, cancel.clone().cancelled_owned());
     let late = async {
