@@ -13,6 +13,9 @@ pub enum ClientError {
     /// The peer answered that it cannot, or something here failed.
     #[error("{0}")]
     Failed(String),
+    /// The peer has too much to do just now; asking again in a moment makes sense.
+    #[error("{0}")]
+    Busy(String),
     /// The question itself is malformed.
     #[error("{0}")]
     Usage(String),
@@ -56,6 +59,7 @@ impl ClientError {
             Self::Usage(_) => 2,
             Self::Unreachable { .. } | Self::WrongService { .. } => 3,
             Self::NotFound(_) => 4,
+            Self::Busy(_) => 1,
             Self::TimedOut { .. } => 5,
             Self::Integrity(_) => 6,
         }
@@ -69,6 +73,7 @@ impl ClientError {
             text => text.to_owned(),
         };
         match status.code() {
+            Code::ResourceExhausted => Self::Busy(message()),
             Code::NotFound => Self::NotFound(message()),
             Code::InvalidArgument | Code::OutOfRange => Self::Usage(message()),
             Code::DataLoss => Self::Integrity(message()),
@@ -128,6 +133,7 @@ mod tests {
         let code = |status: Status| ClientError::from_status(&status, "http://h:1", WITHIN).exit_code();
         assert_eq!(code(Status::unavailable("p1 is not a member yet")), 1);
         assert_eq!(code(Status::aborted("busy")), 1);
+        assert_eq!(code(Status::resource_exhausted("full")), 1);
         assert_eq!(code(Status::invalid_argument("empty name")), 2);
         assert_eq!(code(Status::unimplemented("")), 3);
         assert_eq!(code(Status::not_found("no such file")), 4);

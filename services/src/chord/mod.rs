@@ -38,6 +38,10 @@ pub const HEALTH: &str = chord_service_server::SERVICE_NAME;
 /// The full names of the services of the chord port.
 pub const NAMES: [&str; 3] = [HEALTH, index_service_server::SERVICE_NAME, node_service_server::SERVICE_NAME];
 
+/// Largest message that is taken in where no entries travel, in bytes. A message of many empty elements takes a
+/// hundred times its size once it is decoded.
+const MAX_SHORT_MESSAGE: usize = 64 << 10;
+
 /// What the chord service needs besides the node.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -55,9 +59,9 @@ pub fn services(handle: Handle, options: Options) -> Routes {
     let ring = ring::Ring { handle: handle.clone(), lookup_timeout };
     let index = index::Index { handle: handle.clone(), lookup_timeout };
     let node = node::NodeApi { handle, catalog, version };
-    Routes::new(ChordServiceServer::new(ring).max_decoding_message_size(MAX_MESSAGE))
+    Routes::new(ChordServiceServer::new(ring).max_decoding_message_size(MAX_SHORT_MESSAGE))
         .add_service(IndexServiceServer::new(index).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(NodeServiceServer::new(node))
+        .add_service(NodeServiceServer::new(node).max_decoding_message_size(MAX_SHORT_MESSAGE))
 }
 
 /// Keeps health checking true until `cancel` is cancelled: ring and index serve while this peer is a member,

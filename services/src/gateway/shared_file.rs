@@ -40,6 +40,7 @@ fn failure(error: &ClientError) -> Problem {
         ClientError::NotFound(_) => {
             Problem::new(Kind::FileNotFound, "This peer shares no file at this path.")
         }
+        ClientError::Busy(why) => Problem::new(Kind::TooManyRequests, format!("{why}.")).retry_after(1),
         ClientError::Usage(_) | ClientError::Integrity(_) => changed(),
         ClientError::TimedOut { .. } => Problem::new(Kind::Timeout, format!("{error}; ask again.")),
         ClientError::Unreachable { .. } => {
