@@ -57,12 +57,12 @@ pub fn choose(
 ) -> Result<Vec<Candidate>, ClientError> {
     let chosen = choice::choose(sources, from, digest).map_err(|unclear| match (unclear, from, digest) {
         (Unclear::Several(contents), ..) => several(contents),
-        (Unclear::NoSuchDigest, Some(peer), Some(digest)) => {
-            ClientError::NotFound(format!("{peer} has no such file with digest {digest}; `find` lists what there is"))
-        }
-        (Unclear::NoSuchDigest, _, Some(digest)) => {
-            ClientError::NotFound(format!("no holder has the file with digest {digest}; `find` lists what there is"))
-        }
+        (Unclear::NoSuchDigest, Some(peer), Some(digest)) => ClientError::NotFound(format!(
+            "{peer} has no such file with digest {digest}; `find` lists what there is"
+        )),
+        (Unclear::NoSuchDigest, _, Some(digest)) => ClientError::NotFound(format!(
+            "no holder has the file with digest {digest}; `find` lists what there is"
+        )),
         (_, from, _) => ClientError::NotFound(format!(
             "{} does not share this file; `find` lists who does",
             from.unwrap_or("that peer")
@@ -122,9 +122,11 @@ mod tests {
         assert!(text.contains(&format!("blake3:{}  5 B, 1 holder", "01".repeat(32))), "{text}");
         assert!(text.contains("p2: \"\"  (given up)"), "{text}");
         let digest: DigestPrefix = "0303".parse().expect("a digest");
-        for (from, digest, word) in
-            [(Some("p9"), None, "p9"), (None, Some(&digest), "0303"), (Some("p1"), Some(&digest), "p1 has no")]
-        {
+        for (from, digest, word) in [
+            (Some("p9"), None, "p9"),
+            (None, Some(&digest), "0303"),
+            (Some("p1"), Some(&digest), "p1 has no"),
+        ] {
             let none = choose(sources.clone(), from, digest).expect_err("no such source");
             assert!(none.exit_code() == 4 && none.to_string().contains(word), "{none}");
         }

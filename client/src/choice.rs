@@ -147,8 +147,11 @@ mod tests {
 
     #[test]
     fn different_bytes_must_be_chosen_from() {
-        let sources = vec![source("p1", Some(0x11), 5), source("p2", Some(0x12), 5), source("p3", Some(0x11), 5)];
-        let Err(Unclear::Several(contents)) = choose(sources.clone(), None, None) else { panic!("one content") };
+        let sources =
+            vec![source("p1", Some(0x11), 5), source("p2", Some(0x12), 5), source("p3", Some(0x11), 5)];
+        let Err(Unclear::Several(contents)) = choose(sources.clone(), None, None) else {
+            panic!("one content")
+        };
         let sizes: Vec<usize> = contents.iter().map(|content| content.sources.len()).collect();
         assert_eq!(sizes, [2, 1]);
         assert_eq!(names(choose(sources.clone(), Some("p2"), None)), ["p2"]);

@@ -89,9 +89,9 @@ fn advice(error: &ClientError, peer: &str) -> String {
         ClientError::Unreachable { address, reason } if address == peer => format!(
             "no peer answers at {address} ({reason}). Is chord-peer running there? Name another with --peer."
         ),
-        ClientError::Unreachable { .. } => format!(
-            "{error}: a peer's transfer port, which must be reachable from here."
-        ),
+        ClientError::Unreachable { .. } => {
+            format!("{error}: a peer's transfer port, which must be reachable from here.")
+        }
         ClientError::TimedOut { .. } => format!("{error}. Allow more with --timeout."),
         _ => error.to_string(),
     }

@@ -123,7 +123,8 @@ pub fn remove_parts(target: &Path) {
     // What cannot be read or removed does no harm.
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if is_part_of(&entry.file_name(), name) && File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+        if is_part_of(&entry.file_name(), name) && File::open(&path).is_ok_and(|file| file.try_lock().is_ok())
+        {
             let _ = std::fs::remove_file(path);
         }
     }
@@ -147,9 +148,9 @@ fn feed(file: &mut File, hasher: &mut blake3::Hasher) -> io::Result<u64> {
 }
 
 fn part_of(target: &Path, digest: Option<&[u8; 32]>) -> Result<PathBuf, ClientError> {
-    let name = target.file_name().ok_or_else(|| {
-        ClientError::Usage(format!("{} does not name a file", target.display()))
-    })?;
+    let name = target
+        .file_name()
+        .ok_or_else(|| ClientError::Usage(format!("{} does not name a file", target.display())))?;
     let ending = digest.map_or_else(|| ".part".to_owned(), |digest| format!(".{}.part", digits(digest)));
     // A long name leaves no room for the ending.
     let room = LONGEST_NAME - ending.len();
@@ -237,7 +238,9 @@ mod tests {
     fn only_parts_of_the_very_file_are_taken_for_such() {
         let is = |part: &str, name: &str| is_part_of(OsStr::new(part), OsStr::new(name));
         assert!(is("a.0123456789abcdef.part", "a"));
-        for other in ["a.part", "a.b.part", "b.0123456789abcdef.part", "a.0123456789abcdef", "a0123456789abcdef.part"] {
+        for other in
+            ["a.part", "a.b.part", "b.0123456789abcdef.part", "a.0123456789abcdef", "a0123456789abcdef.part"]
+        {
             assert!(!is(other, "a"), "{other}");
         }
     }

@@ -68,7 +68,10 @@ impl Holder {
                 // The peer takes no more; its answer says why.
                 Ok(Err(_)) => return Ok(()),
                 Err(_) => {
-                    return Err(ClientError::TimedOut { address: self.address.clone(), within: self.timeout });
+                    return Err(ClientError::TimedOut {
+                        address: self.address.clone(),
+                        within: self.timeout,
+                    });
                 }
             }
             part = match bytes.next().await {

@@ -153,7 +153,8 @@ mod tests {
             fingers: vec![finger(0x20, 0x50), finger(0x40, 0x50), finger(0x80, 0x90)],
         };
         let text = show(&view);
-        let rows: Vec<Vec<&str>> = text.lines().skip(1).take(3).map(|row| row.split_whitespace().collect()).collect();
+        let rows: Vec<Vec<&str>> =
+            text.lines().skip(1).take(3).map(|row| row.split_whitespace().collect()).collect();
         assert_eq!(rows[0], ["1-157", "0000000000", "12.5", "%", "p10", "10.0.0.4:7300"], "{text}");
         assert_eq!(rows[1], ["158-159", "2000000000", "37.5", "%", "p50", "10.0.0.4:7300"], "{text}");
         assert_eq!(rows[2], ["160", "8000000000", "50.0", "%", "p90", "10.0.0.4:7300"], "{text}");

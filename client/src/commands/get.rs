@@ -51,7 +51,8 @@ pub async fn run(client: &Client, output: &Output, get: &Get, timeout: Duration)
             Ok((holder, digest)) => {
                 let (peer, path) = (Some(holder.peer.clone()), Some(holder.path.clone()));
                 let (bytes, received) = download.bytes();
-                let file = download.finish()?.map_or_else(|| "-".to_owned(), |file| file.display().to_string());
+                let file =
+                    download.finish()?.map_or_else(|| "-".to_owned(), |file| file.display().to_string());
                 break GotView { name: get.name.clone(), file, bytes, received, digest, peer, path };
             }
             // Whoever read the bytes has had enough of them.
@@ -90,7 +91,8 @@ async fn news(
     before: &[Candidate],
     within: Duration,
 ) -> Result<Option<Vec<Candidate>>, ClientError> {
-    let content = |places: &[Candidate]| places.first().map(|place| (place.digest, place.size, place.modified_ms));
+    let content =
+        |places: &[Candidate]| places.first().map(|place| (place.digest, place.size, place.modified_ms));
     let until = Instant::now() + within;
     loop {
         tokio::time::sleep(PAUSE.min(within)).await;
@@ -131,7 +133,10 @@ fn show(got: &GotView) -> String {
         }
         (Some(peer), Some(digest)) => format!("{file}: {bytes} from {}; verified, {digest}\n", safe(peer)),
         (Some(peer), None) => {
-            format!("{file}: {bytes} from {0}; not verified: {0} has not computed its digest yet\n", safe(peer))
+            format!(
+                "{file}: {bytes} from {0}; not verified: {0} has not computed its digest yet\n",
+                safe(peer)
+            )
         }
     }
 }

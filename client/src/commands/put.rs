@@ -113,10 +113,13 @@ fn explain(error: ClientError, file: &Path) -> ClientError {
         ClientError::Denied(why) => ClientError::Denied(format!(
             "{why}. Its owner allows them with `uploads = true` below `[transfer]` in its configuration"
         )),
-        ClientError::Exists(why) => ClientError::Exists(format!("{why}. --replace overwrites it, --as names another")),
-        ClientError::Integrity(why) => {
-            ClientError::Integrity(format!("{why}. Did {} change while it was sent? Then try again", file.display()))
+        ClientError::Exists(why) => {
+            ClientError::Exists(format!("{why}. --replace overwrites it, --as names another"))
         }
+        ClientError::Integrity(why) => ClientError::Integrity(format!(
+            "{why}. Did {} change while it was sent? Then try again",
+            file.display()
+        )),
         error => error,
     }
 }
