@@ -86,8 +86,13 @@ async fn open(
 }
 
 fn same_content(header: &FileHeader, state: &State) -> bool {
-    let known = !header.digest.is_empty() && !state.digest.is_empty();
-    header.size == state.size && (!known || header.digest == state.digest)
+    let same = match (header.digest.is_empty(), state.digest.is_empty()) {
+        (false, false) => header.digest == state.digest,
+        // Not computed yet, perhaps because it has just changed.
+        (true, false) => header.modified_ms == state.modified_ms,
+        (_, true) => true,
+    };
+    same && header.size == state.size
 }
 
 /// The sources of the one content that the query means.
