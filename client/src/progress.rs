@@ -1,6 +1,6 @@
 //! How far a transfer is: a bar on standard error, if that is a terminal. It has no colours.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -14,13 +14,13 @@ const TEMPLATE: &str = "{msg} {percent:>3} % [{bar:30}] {binary_bytes} of {binar
 pub struct Progress {
     bar: Option<ProgressBar>,
     title: &'static str,
-    started: std::time::Instant,
+    started: Instant,
 }
 
 impl Progress {
     /// Nothing is shown yet; `title` will stand before the bar.
     pub fn new(title: &'static str) -> Self {
-        Self { bar: None, title, started: std::time::Instant::now() }
+        Self { bar: None, title, started: Instant::now() }
     }
 
     /// So many bytes of so many.
@@ -38,7 +38,7 @@ impl Progress {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-        self.started = std::time::Instant::now();
+        self.started = Instant::now();
     }
 }
 
@@ -48,16 +48,18 @@ impl Drop for Progress {
     }
 }
 
-/// A bar that does not take `done` for the speed.
+/// A bar that does not count `done` into the speed.
 fn start(title: &'static str, done: u64, all: u64) -> ProgressBar {
-    // Hides itself where standard error is no terminal.
-    let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::hidden());
     if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
         bar.set_style(style.progress_chars("=> "));
     }
     bar.set_message(title);
     bar.set_position(done);
+    bar.tick();
     bar.reset_eta();
+    // Shows nothing where standard error is no terminal.
+    bar.set_draw_target(ProgressDrawTarget::stderr());
     bar
 }
 

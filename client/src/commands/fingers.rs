@@ -35,8 +35,8 @@ fn show(view: &FingersView) -> String {
     };
     let text = table(&COLUMNS, runs(view, me).iter().map(|run| row(run, me)));
     format!(
-        "{text}\n\nfingers of {} ({}): finger i is the first peer at or behind its identifier + 2^(i-1); START and \
-         INTERVAL\n(share of the ring up to the next start) are those of the row as a whole\n",
+        "{text}\n\nfingers of {} ({}): finger i is the first peer at or behind its identifier + 2^(i-1)\nSTART: of the \
+         row's first finger; INTERVAL: the part of the ring that the row covers\n",
         safe(&view.name),
         short_id(&view.id)
     )
