@@ -55,7 +55,7 @@ fn runs(view: &FingersView, me: Id) -> Vec<Run<'_>> {
 }
 
 /// The one listed for the finger's start; else the successor, if that is the first peer behind it.
-fn peer<'a>(view: &'a FingersView, me: Id, finger: u32) -> Option<&'a PeerView> {
+fn peer(view: &FingersView, me: Id, finger: u32) -> Option<&PeerView> {
     let start = start(me, finger);
     if let Some(listed) = view.fingers.iter().find(|listed| id(&listed.start) == Some(start)) {
         return listed.peer.as_ref();

@@ -76,6 +76,9 @@ impl Shared {
     }
 }
 
+/// A file that was uploaded.
+pub type Uploaded = (UploadHeader, Vec<u8>);
+
 /// The peer. Its clones are one.
 #[derive(Clone)]
 pub struct Fake {
@@ -87,7 +90,7 @@ pub struct Fake {
     pub offsets: Arc<Mutex<Vec<u64>>>,
     pub takes: Arc<Mutex<Takes>>,
     /// What was uploaded.
-    pub uploads: Arc<Mutex<Vec<(UploadHeader, Vec<u8>)>>>,
+    pub uploads: Arc<Mutex<Vec<Uploaded>>>,
     looks: Arc<AtomicUsize>,
     chord: SocketAddr,
     transfer: SocketAddr,
