@@ -8,7 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const AFTER: Duration = Duration::from_millis(200);
 
 /// What a bar shows: its title, how far it is, how fast, and how long it still takes.
-const TEMPLATE: &str = "{msg} {percent:>3} % [{bar:30}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
+const TEMPLATE: &str = "{msg} {percent:>3} % [{wide_bar}] {binary_bytes} of {binary_total_bytes}, \
+                        {binary_bytes_per_sec}, {eta} left";
 
 /// A bar, or nothing where there is no terminal.
 pub struct Progress {

@@ -136,7 +136,6 @@ fn a_file_that_changed_since_the_kill_is_fetched_whole_and_a_second_holder_goes_
     cluster.peers[0].share("moving.bin", &after);
     // At once: the index may still promise the old one.
     let got = asked.cli(&["--output", "json", "get", "moving.bin", "-o", &to]).ok();
-    println!("{}", got.err);
     assert!(std::fs::read(&target).expect("the file") == after, "{got:?}");
     assert_eq!(
         (&got.json()["digest"], names_in(folder.path())),
