@@ -23,9 +23,10 @@ const CHUNK: usize = 128 * 1024;
 pub async fn run(client: &Client, output: &Output, put: &Put, timeout: Duration) -> Result<u8, ClientError> {
     let mut file = open(&put.file)?;
     let path = path_at_peer(put)?;
-    let (size, digest) = read_through(&mut file).map_err(|error| unreadable(&put.file, &error))?;
     let node = client.node().await?;
     let (peer, services) = (node.peer.unwrap_or_default().name, node.services.unwrap_or_default());
+    // Before connecting: this may take longer than a peer keeps an idle connection.
+    let (size, digest) = read_through(&mut file).map_err(|error| unreadable(&put.file, &error))?;
     let holder = Holder::connect(&transfer_port(&services.transfer, &peer)?, timeout).await?;
     let header =
         UploadHeader { path, size: Some(size), digest: digest.to_vec().into(), replace: put.replace };
