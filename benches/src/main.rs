@@ -1,137 +1,111 @@
-//! How long a question takes over real gRPC and REST on loopback, beside a bare call of the same kind to the
-//! same process: `cargo run --release --manifest-path benches/Cargo.toml [PEERS]...`
+//! How long a lookup takes over real gRPC on loopback, and how many fit into a second, beside a bare tonic
+//! unary call and a bare warp GET measured in the same run:
+//! `cargo run --release --manifest-path benches/Cargo.toml [PEERS]...`
 
-use std::time::{Duration, Instant};
+mod bare;
+mod measure;
+mod ring;
+mod web;
 
 use anyhow::{Context, ensure};
-use chord::Id;
-use chord_client::{Address, Client, rest};
-use chord_peer::config::{PeerConfig, Service};
-use chord_peer::peer::Peer;
+use chord::{Id, Read};
+use chordial_proto::chord_v1::FindRequest;
+use chordial_proto::chord_v1::FindSuccessorRequest;
+use chordial_proto::chord_v1::chord_service_client::ChordServiceClient;
 use chordial_proto::chord_v1::find_successor_request::Target;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
+use chordial_proto::chord_v1::index_service_client::IndexServiceClient;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// Questions of each kind, one after another.
-const QUESTIONS: usize = 2000;
+use measure::{IN_FLIGHT, ONE_BY_ONE, Sample};
+use ring::{LOOKUP, Ring};
+use web::Connection;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let sizes = std::env::args().skip(1).map(|size| size.parse().context("the number of peers"));
     let mut sizes = sizes.collect::<anyhow::Result<Vec<usize>>>()?;
     if sizes.is_empty() {
-        sizes = vec![8, 32];
+        sizes = vec![8, 32, 64];
     }
-    let cores = std::thread::available_parallelism().map_or(0, |cores| cores.get());
-    println!("{QUESTIONS} questions one after another, all peers in this process, {cores} cores\n");
-    println!("{:>5}  {:<44} {:>9} {:>9} {:>7}", "peers", "what", "p50 µs", "p99 µs", "ratio");
+    println!("{}", machine());
+    println!(
+        "{ONE_BY_ONE} questions one after another, then {} with {IN_FLIGHT} in flight; all peers and callers in \
+         this process\n",
+        measure::TOGETHER
+    );
+    measure::header();
     for size in sizes {
-        measure(size).await?;
+        one_size(size).await?;
+        println!();
     }
     Ok(())
 }
 
-async fn measure(size: usize) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let mut peers: Vec<Peer> = Vec::new();
-    for number in 0..size {
-        let path = |kind: &str| folder.path().join(format!("{kind}{number}")).display().to_string();
-        let friend = peers.first().map(Peer::chord_url).unwrap_or_default();
-        let config = PeerConfig::from_settings(&[
-            ("name", &format!("p{number}")),
-            ("ip", "127.0.0.1"),
-            ("advertise", "127.0.0.1"),
-            ("directory", &path("share")),
-            ("state", &path("state")),
-            ("friend", &friend),
-            ("ports.chord", "0"),
-            ("ports.catalog", "0"),
-            ("ports.transfer", "0"),
-            ("ports.gateway", "0"),
-        ])?;
-        peers.push(Peer::start(config, &Service::ALL).await?);
-    }
-    std::fs::write(peers[size - 1].config().directory.join("wanted.txt"), "found")?;
+/// What these figures were measured on.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, |cores| cores.get());
+    let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model =
+        about.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, m)| m);
+    format!("{cores} cores, {}, {}", model.unwrap_or("of unknown make"), std::env::consts::OS)
+}
 
-    let chord: Address = peers[0].chord_url().parse()?;
-    let client = Client::connect(&chord, TIMEOUT).await?;
-    settled(&client, size).await?;
+async fn one_size(size: usize) -> anyhow::Result<()> {
+    // First, while no ring shares the machine, then within its process: what both stand beside.
+    let tonic = bare::unary().await?;
+    let warp = bare::get().await?;
+    tonic.print(size, "bare tonic unary call", &tonic);
+    warp.print(size, "bare warp GET", &warp);
 
-    let channel = chord.connect(TIMEOUT).await?;
-    let mut health = HealthClient::new(channel);
-    let bare = sample(async |_| {
-        health.check(HealthCheckRequest::default()).await?;
+    let ring = Ring::start(size).await?;
+    let names = &ring.names;
+    let name = |number: usize| names[number * 7919 % names.len()].as_str();
+    let handles = ring.handles();
+    let handle = |number: usize| handles[number % handles.len()].clone();
+
+    let owner = Sample::take(async |number| {
+        let key = Id::of(&number.to_be_bytes());
+        handle(number).look_up(key, Read::Nothing, LOOKUP).await?;
         Ok(())
     })
     .await?;
-    report(size, "gRPC, bare unary call (health)", &bare, &bare);
-    let lookup = sample(async |number| {
+    owner.print(size, "who is responsible, in process", &tonic);
+    let found = Sample::take(async |number| {
+        let found = handle(number).look_up(Id::of(name(number).as_bytes()), Read::Key(100), LOOKUP).await?;
+        ensure!(!found.reading.entries.is_empty(), "{} was not found", name(number));
+        Ok(())
+    })
+    .await?;
+    found.print(size, "who has this file, in process", &tonic);
+
+    let channel = ring.channel().await?;
+    let chord = ChordServiceClient::new(channel.clone());
+    let owner = Sample::take(async |number| {
         let key = Id::of(&number.to_be_bytes()).to_bytes().to_vec();
-        client.find_successor(Target::Key(key)).await?;
+        chord.clone().find_successor(FindSuccessorRequest { target: Some(Target::Key(key)) }).await?;
         Ok(())
     })
     .await?;
-    report(size, "gRPC, FindSuccessor of a random key", &lookup, &bare);
-    let find = sample(async |_| {
-        ensure!(client.find("wanted.txt").await?.total == 1, "the file was not found");
+    owner.print(size, "who is responsible, gRPC to one peer", &tonic);
+    let index = IndexServiceClient::new(channel);
+    let found = Sample::take(async |number| {
+        let answer = index.clone().find(FindRequest { name: name(number).to_owned() }).await?;
+        ensure!(answer.get_ref().total == 1, "{} was not found", name(number));
         Ok(())
     })
     .await?;
-    report(size, "gRPC, Find of one file", &find, &bare);
+    found.print(size, "who has this file, gRPC to one peer", &tonic);
 
-    let gateway: Address = peers[0].gateway_url().parse()?;
-    let bare = sample(async |_| get(&gateway, "/livez").await).await?;
-    report(size, "REST, bare GET /livez, a connection each", &bare, &bare);
-    let find = sample(async |_| get(&gateway, "/api/v1/files/wanted.txt").await).await?;
-    report(size, "REST, GET of one file, a connection each", &find, &bare);
-    println!();
-
-    for peer in peers {
-        peer.stop().await;
-    }
+    let connections = web::open(ring.gateway()?, IN_FLIGHT).await?;
+    let get = async |number: usize, path: &str| {
+        let mut connection: tokio::sync::MutexGuard<'_, Connection> =
+            connections[number % IN_FLIGHT].lock().await;
+        connection.get(path).await
+    };
+    let live = Sample::take(async |number| get(number, "/livez").await).await?;
+    live.print(size, "GET /livez, REST of one peer", &warp);
+    let found =
+        Sample::take(async |number| get(number, &format!("/api/v1/files/{}", name(number))).await).await?;
+    found.print(size, "who has this file, REST of one peer", &warp);
+    ring.stop().await;
     Ok(())
-}
-
-async fn get(gateway: &Address, path: &str) -> anyhow::Result<()> {
-    let answer = rest::get(gateway, path, TIMEOUT).await?;
-    ensure!(answer.status == 200, "{path}: status {}", answer.status);
-    Ok(())
-}
-
-/// Waits until all agree on the ring and the file is found.
-async fn settled(client: &Client, size: usize) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let ring = client.ring().await?;
-        if ring.agreed && ring.peers.len() == size && client.find("wanted.txt").await?.total == 1 {
-            return Ok(());
-        }
-        ensure!(
-            Instant::now() < deadline,
-            "{} of {size} peers form a ring after {PATIENCE:?}",
-            ring.peers.len()
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// How long each question took, sorted.
-async fn sample(mut ask: impl AsyncFnMut(usize) -> anyhow::Result<()>) -> anyhow::Result<Vec<Duration>> {
-    let mut times = Vec::with_capacity(QUESTIONS);
-    for number in 0..QUESTIONS {
-        let started = Instant::now();
-        ask(number).await?;
-        times.push(started.elapsed());
-    }
-    times.sort();
-    Ok(times)
-}
-
-fn report(size: usize, what: &str, times: &[Duration], reference: &[Duration]) {
-    let micros =
-        |times: &[Duration], part: f64| times[(times.len() as f64 * part) as usize].as_secs_f64() * 1e6;
-    let ratio = micros(times, 0.5) / micros(reference, 0.5);
-    println!("{size:>5}  {what:<44} {:>9.0} {:>9.0} {ratio:>7.2}", micros(times, 0.5), micros(times, 0.99));
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chord_client::Address;
+use chord_client::choice::DigestPrefix;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// More patience than this is a slip of the hand.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -49,6 +51,26 @@ pub enum Format {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Something that a peer is asked
+    #[command(flatten)]
+    Ask(Question),
+    /// Print the completion script of a shell
+    Completions {
+        /// Which one
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page, chord-cli.1
+    Man {
+        /// Write it there instead, and one page per command
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// What a peer is asked.
+#[derive(Debug, Subcommand)]
+pub enum Question {
     /// Every peer in ring order
     Ring {
         /// Nothing: show it
@@ -57,6 +79,8 @@ pub enum Command {
     },
     /// The state of the peer asked
     Node,
+    /// The finger table of the peer asked
+    Fingers,
     /// Which peer is responsible for a name
     Lookup(Lookup),
     /// Who holds the file of exactly this name
@@ -68,6 +92,8 @@ pub enum Command {
     Ls(Ls),
     /// Download a file straight from a holder
     Get(Get),
+    /// Upload a file to the peer asked, where that allows it
+    Put(Put),
     /// The echo services: what a transfer would move; nothing is moved
     Echo {
         /// Which one
@@ -133,14 +159,23 @@ pub struct Get {
     /// Only from this peer: its name or identifier
     #[arg(long, value_name = "PEER")]
     pub from: Option<String>,
-    /// Only the file with this BLAKE3 digest
+    /// Only the file with this BLAKE3 digest; its first digits do
     #[arg(long, value_parser = digest)]
-    pub digest: Option<Digest>,
+    pub digest: Option<DigestPrefix>,
 }
 
-/// A BLAKE3 digest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Digest(pub [u8; 32]);
+/// Arguments of `put`.
+#[derive(Debug, ClapArgs)]
+pub struct Put {
+    /// A file of this machine
+    pub file: PathBuf,
+    /// What to call it below the peer's shared directory; folders that are missing are made [default: its name]
+    #[arg(long = "as", value_name = "PATH")]
+    pub to: Option<String>,
+    /// Overwrite a file that is there already
+    #[arg(long)]
+    pub replace: bool,
+}
 
 fn peer(text: &str) -> Result<Address, String> {
     text.parse().map_err(|error: chord_client::ClientError| error.to_string())
@@ -155,11 +190,8 @@ fn timeout(text: &str) -> Result<Duration, String> {
     Ok(timeout)
 }
 
-fn digest(text: &str) -> Result<Digest, String> {
-    hex_bytes(text.strip_prefix("blake3:").unwrap_or(text))
-        .and_then(|bytes| bytes.try_into().ok())
-        .map(Digest)
-        .ok_or_else(|| "write blake3: and 64 hexadecimal digits".to_owned())
+fn digest(text: &str) -> Result<DigestPrefix, String> {
+    text.parse().map_err(|error: chord_client::ClientError| error.to_string())
 }
 
 /// The bytes that hexadecimal digits stand for.
@@ -181,13 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_and_time_outs_are_read_or_refused() {
-        let digits = "aB".repeat(32);
-        assert_eq!(digest(&format!("blake3:{digits}")), Ok(Digest([0xab; 32])));
-        assert_eq!(digest(&digits), Ok(Digest([0xab; 32])));
-        for wrong in ["", "blake3:", "ab", &"g0".repeat(32), &"ab".repeat(33), &"a".repeat(63)] {
-            assert!(digest(wrong).is_err(), "{wrong:?} was taken");
-        }
+    fn time_outs_are_read_or_refused() {
         assert_eq!(timeout("500ms"), Ok(Duration::from_millis(500)));
         for wrong in ["5", "0s", "-1s", "2days", "soon"] {
             assert!(timeout(wrong).is_err(), "{wrong:?} was taken");

@@ -13,6 +13,9 @@ pub enum ClientError {
     /// The peer answered that it cannot, or something here failed.
     #[error("{0}")]
     Failed(String),
+    /// The peer has too much to do just now; asking again in a moment makes sense.
+    #[error("{0}")]
+    Busy(String),
     /// The question itself is malformed.
     #[error("{0}")]
     Usage(String),
@@ -46,18 +49,28 @@ pub enum ClientError {
     /// The bytes are not those that were promised.
     #[error("{0}")]
     Integrity(String),
+    /// The file is no longer the one that was found, or changed while it was sent.
+    #[error("{0}")]
+    Changed(String),
+    /// The peer does not allow it.
+    #[error("{0}")]
+    Denied(String),
+    /// There is such a file already.
+    #[error("{0}")]
+    Exists(String),
 }
 
 impl ClientError {
     /// The exit code of a program that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Failed(_) => 1,
+            Self::Failed(_) | Self::Denied(_) | Self::Exists(_) => 1,
             Self::Usage(_) => 2,
             Self::Unreachable { .. } | Self::WrongService { .. } => 3,
             Self::NotFound(_) => 4,
+            Self::Busy(_) => 1,
             Self::TimedOut { .. } => 5,
-            Self::Integrity(_) => 6,
+            Self::Integrity(_) | Self::Changed(_) => 6,
         }
     }
 
@@ -69,9 +82,12 @@ impl ClientError {
             text => text.to_owned(),
         };
         match status.code() {
+            Code::ResourceExhausted => Self::Busy(message()),
             Code::NotFound => Self::NotFound(message()),
             Code::InvalidArgument | Code::OutOfRange => Self::Usage(message()),
             Code::DataLoss => Self::Integrity(message()),
+            Code::PermissionDenied => Self::Denied(message()),
+            Code::AlreadyExists => Self::Exists(message()),
             Code::DeadlineExceeded => Self::TimedOut { address, within },
             // So report the clocks of tonic's channel and server, which know the deadline, too.
             Code::Cancelled if status.message() == "Timeout expired" => Self::TimedOut { address, within },
@@ -118,9 +134,12 @@ mod tests {
             ClientError::NotFound(text()),
             ClientError::TimedOut { address: address(), within: WITHIN },
             ClientError::Integrity(text()),
+            ClientError::Changed(text()),
+            ClientError::Denied(text()),
+            ClientError::Exists(text()),
         ]
         .map(|error| error.exit_code());
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 6, 1, 1]);
     }
 
     #[test]
@@ -128,12 +147,15 @@ mod tests {
         let code = |status: Status| ClientError::from_status(&status, "http://h:1", WITHIN).exit_code();
         assert_eq!(code(Status::unavailable("p1 is not a member yet")), 1);
         assert_eq!(code(Status::aborted("busy")), 1);
+        assert_eq!(code(Status::resource_exhausted("full")), 1);
         assert_eq!(code(Status::invalid_argument("empty name")), 2);
         assert_eq!(code(Status::unimplemented("")), 3);
         assert_eq!(code(Status::not_found("no such file")), 4);
         assert_eq!(code(Status::deadline_exceeded("")), 5);
         assert_eq!(code(Status::cancelled("Timeout expired")), 5);
         assert_eq!(code(Status::data_loss("rotten")), 6);
+        assert_eq!(code(Status::permission_denied("no uploads")), 1);
+        assert_eq!(code(Status::already_exists("a file")), 1);
         let lost = io::Error::from(io::ErrorKind::ConnectionReset);
         let mut status = Status::unavailable("transport error");
         status.set_source(std::sync::Arc::new(lost));

@@ -14,7 +14,7 @@ use chordial_proto::transfer_v1::{
 };
 use futures::{Stream, stream};
 use tonic::transport::Channel;
-use tonic::{Request, Streaming};
+use tonic::{Code, Request, Streaming};
 
 use crate::address::Address;
 use crate::client::answered;
@@ -27,9 +27,9 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, ClientError>> + Se
 /// A peer's transfer port. Cloning is cheap and shares the connection.
 #[derive(Debug, Clone)]
 pub struct Holder {
-    channel: Channel,
-    address: String,
-    timeout: Duration,
+    pub(crate) channel: Channel,
+    pub(crate) address: String,
+    pub(crate) timeout: Duration,
 }
 
 impl Holder {
@@ -53,7 +53,8 @@ impl Holder {
     ///
     /// # Errors
     /// [`ClientError::NotFound`] where the holder does not share that file, [`ClientError::Usage`] where the
-    /// offset lies behind its end, [`ClientError::Integrity`] where the header contradicts the question.
+    /// offset lies behind its end, [`ClientError::Changed`] where the file changes while it is read,
+    /// [`ClientError::Integrity`] where the header contradicts the question.
     pub async fn open(
         &self,
         path: &str,
@@ -166,6 +167,9 @@ async fn next(
         match tokio::time::timeout(within, parts.message()).await {
             Ok(Ok(Some(message))) if message.part.is_none() => continue,
             Ok(Ok(message)) => return Ok(message.and_then(|message| message.part)),
+            Ok(Err(status)) if status.code() == Code::Aborted => {
+                return Err(ClientError::Changed(format!("{address}: {}", status.message())));
+            }
             Ok(Err(status)) => return Err(ClientError::from_status(&status, address, within)),
             Err(_) => return Err(ClientError::TimedOut { address: address.to_owned(), within }),
         }

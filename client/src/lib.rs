@@ -1,15 +1,18 @@
-//! The client library of a peer (the assignment's PClient): ask a peer's chord port ([`Client`]), fetch
-//! from a holder's transfer port ([`Holder`]), and show what came back in the shapes of the REST interface
-//! ([`views`]). `chord-cli` is its face for people; the gateway uses it to fetch from a holder.
+//! The client library of a peer (the assignment's PClient): ask a peer's chord port ([`Client`]), choose among
+//! the sources found ([`choice`]), fetch from or upload to a transfer port ([`Holder`]), and show what came
+//! back in the shapes of the REST interface ([`views`]). `chord-cli` is its face for people; the gateway uses
+//! it to fetch from a holder.
 //!
 //! Nothing here waits without a deadline: a time-out bounds connecting and each silence, never a whole
 //! download.
 
 mod address;
+pub mod choice;
 mod client;
 mod error;
 mod holder;
 pub mod rest;
+mod upload;
 pub mod views;
 mod wrong_port;
 

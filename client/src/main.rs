@@ -1,8 +1,9 @@
 //! chord-cli: questions to a peer, and downloads from holders, for people and scripts.
 
 mod args;
-mod choice;
+mod candidate;
 mod commands;
+mod download;
 mod output;
 mod part;
 mod progress;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 use chord_client::{Client, ClientError, explain};
 use clap::Parser as _;
 
-use crate::args::{Args, Command, EchoCommand, RingCommand};
+use crate::args::{Args, Command, EchoCommand, Question, RingCommand};
 use crate::output::Output;
 
 fn main() -> ExitCode {
@@ -37,30 +38,37 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<u8, ClientError> {
+    let question = match &args.command {
+        Command::Completions { shell } => return commands::packaging::completions(*shell),
+        Command::Man { dir } => return commands::packaging::man(dir.as_deref()),
+        Command::Ask(question) => question,
+    };
     let client = Client::connect(&args.peer, args.timeout).await?;
-    match perform(args, &client).await {
+    match ask(args, question, &client).await {
         // Errors that name another address are a holder's.
         Err(error) if names(&error, client.address()) => Err(explain(error, &args.peer, args.timeout).await),
         outcome => outcome,
     }
 }
 
-async fn perform(args: &Args, client: &Client) -> Result<u8, ClientError> {
+async fn ask(args: &Args, question: &Question, client: &Client) -> Result<u8, ClientError> {
     let output = Output::new(args.output);
-    match &args.command {
-        Command::Ring { command: None } => commands::ring::run(client, &output).await,
-        Command::Ring { command: Some(RingCommand::Check) } => {
+    match question {
+        Question::Ring { command: None } => commands::ring::run(client, &output).await,
+        Question::Ring { command: Some(RingCommand::Check) } => {
             commands::ring_check::run(client, &output).await
         }
-        Command::Node => commands::node::run(client, &output).await,
-        Command::Lookup(lookup) => commands::lookup::run(client, &output, lookup).await,
-        Command::Find { name } => commands::find::run(client, &output, name).await,
-        Command::Ls(ls) => commands::ls::run(client, &output, ls).await,
-        Command::Get(get) => commands::get::run(client, &output, get, args.timeout).await,
-        Command::Echo { command: EchoCommand::Download { name } } => {
+        Question::Node => commands::node::run(client, &output).await,
+        Question::Fingers => commands::fingers::run(client, &output).await,
+        Question::Lookup(lookup) => commands::lookup::run(client, &output, lookup).await,
+        Question::Find { name } => commands::find::run(client, &output, name).await,
+        Question::Ls(ls) => commands::ls::run(client, &output, ls).await,
+        Question::Get(get) => commands::get::run(client, &output, get, args.timeout).await,
+        Question::Put(put) => commands::put::run(client, &output, put, args.timeout).await,
+        Question::Echo { command: EchoCommand::Download { name } } => {
             commands::echo::download(client, &output, name, args.timeout).await
         }
-        Command::Echo { command: EchoCommand::Upload { file } } => {
+        Question::Echo { command: EchoCommand::Upload { file } } => {
             commands::echo::upload(client, &output, file, args.timeout).await
         }
     }
@@ -81,9 +89,9 @@ fn advice(error: &ClientError, peer: &str) -> String {
         ClientError::Unreachable { address, reason } if address == peer => format!(
             "no peer answers at {address} ({reason}). Is chord-peer running there? Name another with --peer."
         ),
-        ClientError::Unreachable { .. } => format!(
-            "{error}: the transfer port of the peer that holds the file, which must be reachable from here."
-        ),
+        ClientError::Unreachable { .. } => {
+            format!("{error}: a peer's transfer port, which must be reachable from here.")
+        }
         ClientError::TimedOut { .. } => format!("{error}. Allow more with --timeout."),
         _ => error.to_string(),
     }

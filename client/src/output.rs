@@ -35,13 +35,21 @@ impl Output {
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(ClientError::Failed(format!("cannot write to standard output: {error}")))
-            }
-            _ => Ok(()),
+        print(text.as_bytes())
+    }
+}
+
+/// Writes a result to standard output.
+///
+/// # Errors
+/// Where that takes no more. A reader that has gone away is no error.
+pub fn print(bytes: &[u8]) -> Result<(), ClientError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(ClientError::Failed(format!("cannot write to standard output: {error}")))
         }
+        _ => Ok(()),
     }
 }
 

@@ -1,14 +1,22 @@
-//! Where downloaded bytes go: standard output, or `FILE.part`, which becomes FILE only when it is whole and
-//! verified, and only if there is no FILE by then.
+//! Where downloaded bytes wait until they are whole and verified: a part beside FILE, whose name tells of which
+//! content it is, so that it is only ever continued with the same. It becomes FILE only if there is no FILE by
+//! then.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use chord_client::ClientError;
+use chord_client::views::hex;
 
 const BUFFER: usize = 64 * 1024;
+
+/// Digits of the digest in a part's name.
+const DIGITS: usize = 16;
+
+/// Bytes that file systems allow in a name.
+const LONGEST_NAME: usize = 255;
 
 /// The unfinished file.
 pub struct Part {
@@ -18,16 +26,15 @@ pub struct Part {
 }
 
 impl Part {
-    /// Opens `target.part` for this program alone, with what an earlier run left in it.
+    /// Opens the part of `target` with this content for this program alone, with what an earlier run left in
+    /// it: `FILE.1234567890abcdef.part`, after the digest; `FILE.part` without one.
     ///
     /// # Errors
-    /// [`ClientError::Failed`] where `target` exists, or the part cannot be written, or another download
-    /// writes it.
-    pub fn open(target: &Path) -> Result<Self, ClientError> {
+    /// [`ClientError::Exists`] where `target` is there; [`ClientError::Failed`] where the part cannot be
+    /// written, or another download writes it.
+    pub fn open(target: &Path, digest: Option<&[u8; 32]>) -> Result<Self, ClientError> {
         absent(target)?;
-        let mut name = target.file_name().map(OsString::from).ok_or_else(|| not_a_file(target))?;
-        name.push(".part");
-        let part = target.with_file_name(name);
+        let part = part_of(target, digest)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -52,19 +59,7 @@ impl Part {
     /// # Errors
     /// [`ClientError::Failed`] where it cannot be read.
     pub fn resume(&mut self, hasher: &mut blake3::Hasher) -> Result<u64, ClientError> {
-        let mut buffer = vec![0; BUFFER];
-        let mut done = 0;
-        loop {
-            match self.file.read(&mut buffer) {
-                Ok(0) => return Ok(done),
-                Ok(length) => {
-                    hasher.update(&buffer[..length]);
-                    done += length as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed("cannot read", &self.part, &error)),
-            }
-        }
+        feed(&mut self.file, hasher).map_err(|error| failed("cannot read", &self.part, &error))
     }
 
     /// Begins anew, with nothing.
@@ -84,10 +79,10 @@ impl Part {
         self.file.write_all(bytes).map_err(|error| failed("cannot write", &self.part, &error))
     }
 
-    /// Makes it the file that was wanted.
+    /// Makes it the file that was wanted, and removes parts of other contents that were begun for it.
     ///
     /// # Errors
-    /// [`ClientError::Failed`] where a file of that name has appeared meanwhile.
+    /// [`ClientError::Exists`] where a file of that name has appeared meanwhile.
     pub fn finish(self) -> Result<PathBuf, ClientError> {
         self.file.sync_all().map_err(|error| failed("cannot write", &self.part, &error))?;
         // A link, unlike a renaming, never replaces what is there.
@@ -100,6 +95,7 @@ impl Part {
             Err(_) => absent(&self.target).map(|()| std::fs::rename(&self.part, &self.target))?,
         }
         .map_err(|error| failed("cannot rename", &self.part, &error))?;
+        remove_parts(&self.target);
         Ok(self.target)
     }
 
@@ -108,6 +104,76 @@ impl Part {
         // It is of no use; if it stays nevertheless, the next run begins with it and finds that out.
         let _ = std::fs::remove_file(&self.part);
     }
+}
+
+/// Whether `target` is a file with just this content.
+pub fn holds(target: &Path, size: u64, digest: &[u8; 32]) -> bool {
+    let same_size = target.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == size);
+    let mut hasher = blake3::Hasher::new();
+    same_size
+        && File::open(target).and_then(|mut file| feed(&mut file, &mut hasher)).is_ok()
+        && hasher.finalize() == *digest
+}
+
+/// Removes the parts that earlier downloads to `target` left, now that it is there. Those that another program
+/// writes stay.
+pub fn remove_parts(target: &Path) {
+    let (Some(name), Some(folder)) = (target.file_name(), target.parent()) else { return };
+    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+    // What cannot be read or removed does no harm.
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if is_part_of(&entry.file_name(), name) && File::open(&path).is_ok_and(|file| file.try_lock().is_ok())
+        {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Feeds all of the rest of the file; returns how many bytes that is.
+fn feed(file: &mut File, hasher: &mut blake3::Hasher) -> io::Result<u64> {
+    let mut buffer = vec![0; BUFFER];
+    let mut done = 0;
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(done),
+            Ok(length) => {
+                hasher.update(&buffer[..length]);
+                done += length as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn part_of(target: &Path, digest: Option<&[u8; 32]>) -> Result<PathBuf, ClientError> {
+    let name = target
+        .file_name()
+        .ok_or_else(|| ClientError::Usage(format!("{} does not name a file", target.display())))?;
+    let ending = digest.map_or_else(|| ".part".to_owned(), |digest| format!(".{}.part", digits(digest)));
+    // A long name leaves no room for the ending.
+    let room = LONGEST_NAME - ending.len();
+    let mut part = match name.to_str().filter(|name| name.len() > room) {
+        Some(name) => {
+            let cut = name.char_indices().map(|(at, _)| at).take_while(|at| *at <= room).last().unwrap_or(0);
+            OsString::from(&name[..cut])
+        }
+        None => name.to_owned(),
+    };
+    part.push(ending);
+    Ok(target.with_file_name(part))
+}
+
+fn digits(digest: &[u8; 32]) -> String {
+    hex(digest).chars().take(DIGITS).collect()
+}
+
+/// Whether this is how a part with a digest of the file `name` is called.
+fn is_part_of(part: &OsStr, name: &OsStr) -> bool {
+    let (Some(part), Some(name)) = (part.to_str(), name.to_str()) else { return false };
+    let digits = part.strip_suffix(".part").and_then(|part| part.strip_prefix(name)?.strip_prefix('.'));
+    digits.is_some_and(|d| d.len() == DIGITS && d.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 fn absent(target: &Path) -> Result<(), ClientError> {
@@ -119,14 +185,10 @@ fn absent(target: &Path) -> Result<(), ClientError> {
 }
 
 fn exists(target: &Path) -> ClientError {
-    ClientError::Failed(format!(
+    ClientError::Exists(format!(
         "{} exists already and is not overwritten; name another file with -o",
         target.display()
     ))
-}
-
-fn not_a_file(target: &Path) -> ClientError {
-    ClientError::Usage(format!("{} does not name a file", target.display()))
 }
 
 fn failed(what: &str, path: &Path, error: &io::Error) -> ClientError {
@@ -141,30 +203,54 @@ mod tests {
     fn a_part_becomes_the_file_only_when_it_is_finished() {
         let folder = tempfile::tempdir().expect("a folder");
         let target = folder.path().join("report.pdf");
-        let mut part = Part::open(&target).expect("a part");
+        let (digest, other) = ([0xab; 32], [0xcd; 32]);
+        Part::open(&target, Some(&other)).expect("a part of another content").write(b"other").expect("room");
+        let mut part = Part::open(&target, Some(&digest)).expect("a part");
         part.write(b"half").expect("room");
-        assert!(!target.exists());
-        assert!(Part::open(&target).is_err(), "two downloads write one part");
+        assert!(!target.exists() && folder.path().join("report.pdf.abababababababab.part").exists());
+        assert!(Part::open(&target, Some(&digest)).is_err(), "two downloads write one part");
         drop(part);
-        let mut part = Part::open(&target).expect("the part again");
+        let mut part = Part::open(&target, Some(&digest)).expect("the part again");
         let mut hasher = blake3::Hasher::new();
         assert_eq!(part.resume(&mut hasher).expect("what was left"), 4);
         assert_eq!(hasher.finalize(), blake3::hash(b"half"));
         part.write(b" and half").expect("room");
         part.finish().expect("whole");
         assert_eq!(std::fs::read(&target).expect("the file"), b"half and half");
-        assert!(!folder.path().join("report.pdf.part").exists());
+        assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 1, "no part is left");
     }
 
     #[test]
     fn a_file_that_is_there_stays_what_it_is() {
         let folder = tempfile::tempdir().expect("a folder");
         let target = folder.path().join("a");
-        let mut part = Part::open(&target).expect("a part");
+        let mut part = Part::open(&target, None).expect("a part");
         part.write(b"new").expect("room");
         std::fs::write(&target, b"old").expect("a file");
         assert!(part.finish().is_err());
-        assert!(Part::open(&target).is_err());
+        assert!(Part::open(&target, None).is_err());
         assert_eq!(std::fs::read(&target).expect("the file"), b"old");
+        assert!(holds(&target, 3, blake3::hash(b"old").as_bytes()));
+        assert!(!holds(&target, 3, blake3::hash(b"new").as_bytes()) && !holds(folder.path(), 0, &[0; 32]));
+    }
+
+    #[test]
+    fn only_parts_of_the_very_file_are_taken_for_such() {
+        let is = |part: &str, name: &str| is_part_of(OsStr::new(part), OsStr::new(name));
+        assert!(is("a.0123456789abcdef.part", "a"));
+        for other in
+            ["a.part", "a.b.part", "b.0123456789abcdef.part", "a.0123456789abcdef", "a0123456789abcdef.part"]
+        {
+            assert!(!is(other, "a"), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_longest_names_have_parts_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let name = "é".repeat(127);
+        let part = Part::open(&folder.path().join(&name), Some(&[7; 32])).expect("a part");
+        part.finish().expect("a file");
+        assert!(folder.path().join(name).exists());
     }
 }

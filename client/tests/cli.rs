@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use fake::{Fake, Shared, peer};
+use fake::{Fake, Shared, Takes, peer};
 
 /// No command here has a reason to take longer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -101,6 +101,12 @@ async fn get_downloads_verifies_and_never_overwrites() {
     assert!(err(&again).contains("-o"), "{}", err(&again));
     assert_eq!(std::fs::read(folder.path().join("a.bin")).expect("the file"), b"mine");
 
+    std::fs::write(folder.path().join("a.bin"), &content).expect("written");
+    fake.offsets.lock().expect("not poisoned").clear();
+    let there = run(&fake.chord_url(), folder.path(), &["get", "a.bin"]).await;
+    assert!(code(&there) == Some(0) && out(&there).contains("already there"), "{}", err(&there));
+    assert!(fake.offsets.lock().expect("not poisoned").is_empty(), "it was fetched again");
+
     let stdout = run(&fake.chord_url(), folder.path(), &["get", "a.bin", "-o", "-"]).await;
     assert_eq!((code(&stdout), stdout.stdout == content), (Some(0), true), "{}", err(&stdout));
     let other =
@@ -136,23 +142,32 @@ async fn a_file_that_changed_at_its_holder_is_not_taken_for_the_promised_one() {
     changed.content = b"longer than it was".to_vec();
     let fake = Fake::start(vec![changed], vec![], true).await;
     let folder = here();
-    let got = run(&fake.chord_url(), folder.path(), &["get", "a"]).await;
+    // The index never hears of it.
+    let got = run(&fake.chord_url(), folder.path(), &["--timeout", "500ms", "get", "a"]).await;
     assert_eq!(code(&got), Some(6), "{}", err(&got));
     assert!(err(&got).contains("no longer the file"), "{}", err(&got));
     assert!(files_in(folder.path()).is_empty());
 }
 
 #[tokio::test]
-async fn without_a_digest_the_size_is_verified_and_that_is_said() {
+async fn without_a_digest_the_holder_is_asked_again_and_the_rest_is_said() {
     let mut young = Shared::new("a", b"just written");
     young.digest.clear();
-    let fake = Fake::start(vec![young], vec![], true).await;
+    let (mut computed, mut other) = (young.clone(), young.clone());
+    (computed.name, computed.path) = ("computed", "computed");
+    computed.computed = blake3::hash(b"just written").as_bytes().to_vec();
+    (other.name, other.path, other.computed) = ("other", "other", vec![1; 32]);
+    let fake = Fake::start(vec![young, computed, other], vec![], true).await;
     let folder = here();
     std::fs::write(folder.path().join("a.part"), b"just").expect("written");
-    let got = run(&fake.chord_url(), folder.path(), &["get", "a"]).await;
-    assert_eq!(code(&got), Some(0), "{}", err(&got));
-    assert!(out(&got).contains("size verified"), "{}", out(&got));
-    assert_eq!(std::fs::read(folder.path().join("a")).expect("the file"), b"just written");
+    for (name, words) in [("a", "not verified: p1 has not computed"), ("computed", "verified, blake3:")] {
+        let got = run(&fake.chord_url(), folder.path(), &["get", name]).await;
+        assert!(code(&got) == Some(0) && out(&got).contains(words), "{}{}", out(&got), err(&got));
+        assert_eq!(std::fs::read(folder.path().join(name)).expect("the file"), b"just written");
+    }
+    let wrong = run(&fake.chord_url(), folder.path(), &["get", "other"]).await;
+    assert_eq!(code(&wrong), Some(6), "{}", err(&wrong));
+    assert_eq!(files_in(folder.path()), ["a", "computed"]);
 }
 
 #[tokio::test]
@@ -202,13 +217,18 @@ async fn an_interrupted_download_is_resumed_and_a_wrong_beginning_is_replaced() 
         (&[1; 6000][..], &[0]),
     ] {
         let folder = here();
-        std::fs::write(folder.path().join("a.part"), left).expect("written");
+        let digest = blake3::hash(&content).to_hex();
+        std::fs::write(folder.path().join(format!("a.{}.part", &digest[..16])), left).expect("written");
+        // Of another content: of no use, and gone once the file is there.
+        std::fs::write(folder.path().join("a.0123456789abcdef.part"), [7; 99]).expect("written");
         fake.offsets.lock().expect("not poisoned").clear();
         let got = run(&fake.chord_url(), folder.path(), &["get", "a"]).await;
         assert_eq!(code(&got), Some(0), "{}", err(&got));
         assert_eq!(std::fs::read(folder.path().join("a")).expect("the file"), content);
         assert_eq!(*fake.offsets.lock().expect("not poisoned"), offsets);
         assert_eq!(files_in(folder.path()), ["a"]);
+        let said = format!("resuming a at {} %", left.len() / 50);
+        assert_eq!(err(&got).contains(&said), left.len() <= content.len(), "{}", err(&got));
     }
 }
 
@@ -224,6 +244,18 @@ async fn different_bytes_under_one_name_must_be_chosen_from() {
     let got = run(&fake.chord_url(), folder.path(), &["get", "a", "--from", "p2"]).await;
     assert_eq!(code(&got), Some(0), "{}", err(&got));
     assert_eq!(std::fs::read(folder.path().join("a")).expect("the file"), b"two");
+    let digits = &blake3::hash(b"one").to_hex()[..8];
+    let got = run(&fake.chord_url(), folder.path(), &["get", "a", "--digest", digits, "-o", "b"]).await;
+    assert_eq!(code(&got), Some(0), "{}", err(&got));
+    assert_eq!(std::fs::read(folder.path().join("b")).expect("the file"), b"one");
+    for (arguments, expected) in
+        [(["--digest", "0000"], 4), (["--digest", "xyz"], 2), (["--digest", "abc"], 2), (["--from", "p9"], 4)]
+    {
+        let got =
+            run(&fake.chord_url(), folder.path(), &[&["get", "a", "-o", "c"], &arguments[..]].concat()).await;
+        assert_eq!(code(&got), Some(expected), "{arguments:?}: {}", err(&got));
+    }
+    assert_eq!(files_in(folder.path()), ["a", "b"]);
 }
 
 #[tokio::test]
@@ -253,6 +285,141 @@ async fn ls_reads_all_pages() {
     }
     let unknown = run(&fake.chord_url(), folder.path(), &["ls", "--of", "p9"]).await;
     assert_eq!(code(&unknown), Some(4), "{}", err(&unknown));
+}
+
+#[tokio::test]
+async fn put_uploads_and_tells_what_is_there_now() {
+    let fake = Fake::start(vec![], vec![], true).await;
+    let folder = here();
+    let content: Vec<u8> = (0..700_000u32).map(|byte| (byte % 253) as u8).collect();
+    std::fs::write(folder.path().join("up.bin"), &content).expect("written");
+    let denied = run(&fake.chord_url(), folder.path(), &["put", "up.bin"]).await;
+    assert_eq!(code(&denied), Some(1), "{}", err(&denied));
+    assert!(
+        err(&denied).contains("p1 takes no uploads") && err(&denied).contains("uploads = true"),
+        "{}",
+        err(&denied)
+    );
+
+    *fake.takes.lock().expect("not poisoned") = Takes::Everything;
+    let arguments = ["--output", "json", "put", "up.bin", "--as", "in/a b.bin"];
+    let put = run(&fake.chord_url(), folder.path(), &arguments).await;
+    assert_eq!((code(&put), err(&put)), (Some(0), String::new()));
+    let body: Value = serde_json::from_str(&out(&put)).expect("JSON");
+    let expected = json!({
+        "name": "a b.bin", "path": "in/a b.bin", "size": 700_000, "modified": "1970-01-01T00:00:00Z",
+        "digest": format!("blake3:{}", blake3::hash(&content)),
+        "url": "http://127.0.0.1:8000/files/in/a%20b.bin", "replaced": false,
+    });
+    assert_eq!(body, expected);
+    let again = run(&fake.chord_url(), folder.path(), &arguments).await;
+    assert!(code(&again) == Some(1) && err(&again).contains("--replace"), "{}", err(&again));
+    let replaced = run(&fake.chord_url(), folder.path(), &[&arguments[2..], &["--replace"]].concat()).await;
+    assert!(code(&replaced) == Some(0) && out(&replaced).contains("in place of"), "{}", err(&replaced));
+    let empty = folder.path().join("empty");
+    std::fs::write(&empty, b"").expect("written");
+    assert_eq!(code(&run(&fake.chord_url(), folder.path(), &["put", "empty"]).await), Some(0));
+    let uploads = fake.uploads.lock().expect("not poisoned").clone();
+    assert_eq!(uploads.len(), 2);
+    let (header, bytes) = &uploads[0];
+    assert!(
+        *bytes == content
+            && header.size == Some(700_000)
+            && *header.digest == *blake3::hash(&content).as_bytes()
+    );
+    assert_eq!((uploads[1].0.path.as_str(), uploads[1].1.len()), ("empty", 0));
+}
+
+#[tokio::test]
+async fn put_fails_with_the_reason() {
+    let fake = Fake::start(vec![], vec![], true).await;
+    let folder = here();
+    std::fs::write(folder.path().join("up"), vec![7; 5_000_000]).expect("written");
+    let arguments = ["--timeout", "500ms", "put", "up"];
+    *fake.takes.lock().expect("not poisoned") = Takes::OnlyTheHeader;
+    let silent = run(&fake.chord_url(), folder.path(), &arguments).await;
+    assert!(code(&silent) == Some(5) && err(&silent).contains(&fake.transfer_url()), "{}", err(&silent));
+    *fake.takes.lock().expect("not poisoned") = Takes::Mangled;
+    let mangled = run(&fake.chord_url(), folder.path(), &["put", "up"]).await;
+    assert!(code(&mangled) == Some(6) && err(&mangled).contains("other bytes"), "{}", err(&mangled));
+    assert_eq!(code(&run(&fake.chord_url(), folder.path(), &["put", "nothing"]).await), Some(1));
+    assert_eq!(code(&run(&fake.chord_url(), folder.path(), &["put", "."]).await), Some(2));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn names_that_are_not_utf_8_are_refused_or_can_be_given_another() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let fake = Fake::start(vec![Shared::new("a", b"1")], vec![], true).await;
+    *fake.takes.lock().expect("not poisoned") = Takes::Everything;
+    let folder = here();
+    let odd = OsStr::from_bytes(b"\xff\xfe");
+    std::fs::write(folder.path().join(odd), b"odd").expect("written");
+    let (url, as_a) = (fake.chord_url(), OsStr::new("--as"));
+    for (arguments, expected) in [
+        (&[OsStr::new("find"), odd][..], 2),
+        (&[OsStr::new("put"), odd], 2),
+        (&[OsStr::new("put"), odd, as_a, OsStr::new("even")], 0),
+        (&[OsStr::new("echo"), OsStr::new("upload"), odd], 2),
+        (&[OsStr::new("get"), OsStr::new("a"), OsStr::new("-o"), OsStr::from_bytes(b"to\xff")], 0),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chord-cli"));
+        command.current_dir(folder.path()).args(["--peer", &url]).args(arguments).stdin(Stdio::null());
+        let output = tokio::time::timeout(LIMIT, command.output()).await.expect("in time").expect("it runs");
+        assert_eq!(code(&output), Some(expected), "{arguments:?}: {}", err(&output));
+    }
+    assert!(folder.path().join(OsStr::from_bytes(b"to\xff")).exists());
+}
+
+#[tokio::test]
+async fn packagers_get_completions_and_pages_without_a_peer() {
+    let folder = here();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run("http://127.0.0.1:1", folder.path(), &["completions", shell]).await;
+        assert!(code(&script) == Some(0) && out(&script).contains("fingers"), "{shell}: {}", err(&script));
+    }
+    assert_eq!(code(&run("http://127.0.0.1:1", folder.path(), &["completions", "cmd"]).await), Some(2));
+    let page = run("http://127.0.0.1:1", folder.path(), &["man"]).await;
+    assert!(code(&page) == Some(0) && out(&page).contains(".TH chord-cli 1"), "{}", out(&page));
+    let pages = run("http://127.0.0.1:1", folder.path(), &["man", "--dir", "."]).await;
+    assert_eq!((code(&pages), out(&pages)), (Some(0), String::new()), "{}", err(&pages));
+    let names = files_in(folder.path());
+    for page in ["chord-cli.1", "chord-cli-get.1", "chord-cli-ring-check.1"] {
+        assert!(names.iter().any(|name| name == page), "no {page}: {names:?}");
+    }
+    assert_eq!(code(&run("http://127.0.0.1:1", folder.path(), &["man", "--dir", "none"]).await), Some(1));
+}
+
+#[tokio::test]
+async fn every_result_may_be_cut_off_by_its_reader() {
+    let files = (0..3).map(|_| Shared::new("a", b"1")).collect();
+    let fake = Fake::start(files, vec![ring(&[])], true).await;
+    let folder = here();
+    for arguments in [
+        &["ls", "--all"][..],
+        &["ls"],
+        &["find", "a"],
+        &["ring"],
+        &["fingers"],
+        &["man"],
+        &["completions", "zsh"],
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_chord-cli"))
+            .current_dir(folder.path())
+            .args(["--peer", &fake.chord_url()])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("chord-cli runs");
+        // Closed before the first byte: like `head`, but surely in time.
+        drop(child.stdout.take());
+        let output =
+            tokio::time::timeout(LIMIT, child.wait_with_output()).await.expect("it ends").expect("it ran");
+        assert_eq!((code(&output), err(&output)), (Some(0), String::new()), "{arguments:?}");
+    }
 }
 
 fn ring(problems: &[&str]) -> GetRingResponse {
@@ -301,6 +468,16 @@ async fn node_lookup_and_echo_answer() {
     let folder = here();
     let node = out(&run(&fake.chord_url(), folder.path(), &["node"]).await);
     assert!(node.contains(&fake.transfer_url()) && node.contains("member"), "{node}");
+    let fingers = out(&run(&fake.chord_url(), folder.path(), &["fingers"]).await);
+    assert!(fingers.contains("1-159") && fingers.contains("127.0.0.1:7310"), "{fingers}");
+    let json = out(&run(&fake.chord_url(), folder.path(), &["fingers", "--output", "json"]).await);
+    let body: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(body["fingers"][0]["peer"]["name"], json!("p3"), "{body}");
+    let whole = out(&run(&fake.chord_url(), folder.path(), &["node", "--output", "json"]).await);
+    let whole: Value = serde_json::from_str(&whole).expect("JSON");
+    for key in ["id", "name", "successors", "fingers"] {
+        assert_eq!(body[key], whole[key], "{key}");
+    }
     let trace = out(&run(&fake.chord_url(), folder.path(), &["lookup", "a", "--trace"]).await);
     assert!(trace.contains("0.31 ms"), "{trace}");
     let key = "ab".repeat(20);
@@ -336,9 +513,14 @@ async fn a_peer_that_is_not_there_or_silent_is_told_apart() {
 #[tokio::test]
 async fn wrong_usage_has_its_own_code() {
     let folder = here();
-    for arguments in
-        [&["nonsense"][..], &["find"], &["--timeout", "5", "node"], &["ls", "--all", "--of", "p"]]
-    {
+    for arguments in [
+        &["nonsense"][..],
+        &["search", "a"],
+        &["watch"],
+        &["find"],
+        &["--timeout", "5", "node"],
+        &["ls", "--all", "--of", "p"],
+    ] {
         assert_eq!(
             code(&run("http://127.0.0.1:1", folder.path(), arguments).await),
             Some(2),

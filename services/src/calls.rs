@@ -375,6 +375,7 @@ mod tests {
         let server = tokio::spawn(crate::grpc::serve(
             listener,
             Routes::default(),
+            &[],
             HealthReporter::new(),
             cancel.clone(),
         ));

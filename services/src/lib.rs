@@ -1,5 +1,6 @@
 //! The daemon: the four microservices of one peer, and what assembles them.
 
+pub mod accept;
 pub mod advertise;
 pub mod args;
 pub mod calls;
@@ -7,6 +8,7 @@ pub mod catalog;
 pub mod chord;
 pub mod config;
 pub mod demo;
+pub mod descriptors;
 pub mod driver;
 pub mod gateway;
 pub mod grpc;

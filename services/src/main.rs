@@ -8,7 +8,7 @@ use anyhow::Context;
 use chord_peer::args::{Cli, Command, ConfigCommand, HealthArgs, RunArgs};
 use chord_peer::config::{self, ConfigError, Loaded, Sources};
 use chord_peer::state::StateFolder;
-use chord_peer::{demo, health, logging, peer};
+use chord_peer::{demo, descriptors, health, logging, peer};
 use clap::Parser;
 
 /// Exit code of everything that has none of its own.
@@ -19,7 +19,10 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run(args),
-        Command::Demo(args) => block_on(demo::run(args)).map(|()| 0),
+        Command::Demo(args) => {
+            descriptors::raise();
+            block_on(demo::run(args)).map(|()| 0)
+        }
         Command::Config { command: ConfigCommand::Check { file } } => check(&file),
         Command::Config { command: ConfigCommand::Show { config, overrides } } => {
             show(&Sources::of_process(config, overrides.flags()))
@@ -45,6 +48,7 @@ fn run(args: RunArgs) -> anyhow::Result<u8> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    descriptors::raise();
     block_on(peer::run(loaded.config, services)).map(|()| 0)
 }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
+use chordial_proto::catalog_v1::catalog_service_server;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::calls::Calls;
@@ -132,7 +134,7 @@ impl Peer {
             );
             match service {
                 Service::Chord => peer.start_chord(listener, &state)?,
-                Service::Catalog => peer.start_catalog(listener)?,
+                Service::Catalog => peer.start_catalog(listener, &state)?,
                 Service::Transfer => peer.start_transfer(listener)?,
                 Service::Gateway => peer.start_gateway(listener)?,
             }
@@ -169,7 +171,13 @@ impl Peer {
         };
         let routes = chord_service::services(handle.clone(), options);
         let health = HealthReporter::new();
-        self.tasks.spawn(grpc::serve(listener, routes, health.clone(), self.cancel.clone()));
+        self.tasks.spawn(grpc::serve(
+            listener,
+            routes,
+            &chord_service::NAMES,
+            health.clone(),
+            self.cancel.clone(),
+        ));
         self.spawn(chord_service::report_health(handle.clone(), health, self.cancel.clone()));
         self.spawn(chord_service::feed(catalog, handle.clone(), self.cancel.clone()));
         self.spawn(remember(handle.clone(), state.clone(), self.cancel.clone()));
@@ -177,15 +185,16 @@ impl Peer {
         Ok(())
     }
 
-    fn start_catalog(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+    fn start_catalog(&mut self, listener: TcpListener, state: &StateFolder) -> anyhow::Result<()> {
         let options = CatalogOptions {
             directory: self.config.directory.clone(),
             peer_name: self.config.name.clone(),
             rescan: self.config.catalog.rescan,
             hashers: self.config.catalog.hashers,
+            digests: Some(state.path().join("digests.redb")),
         };
         let catalog = Catalog::start(options, self.cancel.clone())?;
-        self.serve(listener, Routes::new(catalog.service()));
+        self.serve(listener, Routes::new(catalog.service()), &[catalog_service_server::SERVICE_NAME]);
         Ok(())
     }
 
@@ -198,7 +207,7 @@ impl Peer {
             max_downloads: self.config.transfer.max_downloads,
             stall: STALL,
         })?;
-        self.serve(listener, Routes::new(dummy).add_service(transfer));
+        self.serve(listener, Routes::new(dummy).add_service(transfer), &transfer::NAMES);
         Ok(())
     }
 
@@ -221,8 +230,16 @@ impl Peer {
         Ok(())
     }
 
-    fn serve(&mut self, listener: TcpListener, routes: Routes) {
-        self.tasks.spawn(grpc::serve(listener, routes, HealthReporter::new(), self.cancel.clone()));
+    /// Serves what is healthy as long as the process lives.
+    fn serve(&mut self, listener: TcpListener, routes: Routes, names: &'static [&'static str]) {
+        let cancel = self.cancel.clone();
+        self.tasks.spawn(async move {
+            let health = HealthReporter::new();
+            for name in names {
+                health.set_service_status(*name, ServingStatus::Serving).await;
+            }
+            grpc::serve(listener, routes, names, health, cancel).await
+        });
     }
 
     fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
@@ -263,6 +280,11 @@ impl Peer {
     /// Its configuration.
     pub fn config(&self) -> &PeerConfig {
         &self.config
+    }
+
+    /// Asks its node without a detour over gRPC; none: the chord service does not run here.
+    pub fn handle(&self) -> Option<&Handle> {
+        self.handle.as_ref()
     }
 
     /// Its chord service, as others dial it.

@@ -10,8 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 
 mod path;
+mod stamp;
 
 pub use path::{MAX_NAME, MAX_PATH, PathError, SharedPath, name_problem, nfc, shorten};
+pub use stamp::{Inode, Stamp};
 
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +80,13 @@ pub struct SharedDirError {
 /// Which directory a path leads to: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity(u64, u64);
+
+impl Identity {
+    /// Whether both are on one file system.
+    pub fn same_device(&self, other: &Identity) -> bool {
+        self.0 == other.0
+    }
+}
 
 /// The shared directory. It is held open, and opened anew only where its path has come to lead to another
 /// directory (removed and made again, mounted over).
@@ -151,13 +160,12 @@ impl SharedDir {
 ///
 /// # Errors
 /// [`OpenError`].
-pub(crate) fn stat_in(dir: &Dir, path: &SharedPath) -> Result<Fingerprint, OpenError> {
+pub(crate) fn stat_in(dir: &Dir, path: &SharedPath) -> Result<Stamp, OpenError> {
     let metadata = dir.metadata(path.as_str()).map_err(open_error)?;
     if !metadata.is_file() {
         return Err(OpenError::NotFound);
     }
-    let modified = metadata.modified().map_err(OpenError::Unreadable)?.into_std();
-    Ok(Fingerprint { size: metadata.len(), modified })
+    Stamp::new(&metadata).map_err(OpenError::Unreadable)
 }
 
 /// Opens a regular file below `dir`, without a look at its folders.

@@ -5,6 +5,7 @@
 //! | `chord.lock` … | locked by the process that runs this service; says at which address it listens |
 //! | `incarnation` | the number of this peer's latest life |
 //! | `peers` | addresses of peers met, one `host:port` a line, latest first |
+//! | `digests.redb` | the catalog's digests of files that it has read |
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};

@@ -7,6 +7,8 @@ mod cluster;
 mod http;
 mod peer;
 mod process;
+pub mod raw_grpc;
+mod usage;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,6 +21,7 @@ pub use cluster::Cluster;
 pub use http::{Answer, encode, get, get_url, raw, request};
 pub use peer::{Settings, TestPeer, free_port};
 pub use process::Process;
+pub use usage::{Usage, usage};
 
 /// How long anything may take that has no bound of its own: long, since the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);

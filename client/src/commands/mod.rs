@@ -2,10 +2,13 @@
 
 pub mod echo;
 pub mod find;
+pub mod fingers;
 pub mod get;
 pub mod lookup;
 pub mod ls;
 pub mod node;
+pub mod packaging;
+pub mod put;
 pub mod ring;
 pub mod ring_check;
 
@@ -30,7 +33,7 @@ fn somebody(found: &FindResponse, name: &str) -> Result<Vec<Source>, ClientError
 ///
 /// # Errors
 /// [`ClientError::Failed`] where that is not an address.
-fn transfer_port(published: &str, peer: &str) -> Result<Address, ClientError> {
+pub fn transfer_port(published: &str, peer: &str) -> Result<Address, ClientError> {
     published.parse().map_err(|_| {
         ClientError::Failed(format!(
             "{peer} publishes {published:?} as its transfer port, which is not an address"

@@ -1,6 +1,6 @@
 //! Files: who holds one, what the network lists, what one peer shares.
 
-use chordial_proto::{catalog_v1, chord_v1};
+use chordial_proto::{catalog_v1, chord_v1, transfer_v1};
 use serde::{Deserialize, Serialize};
 
 use super::{RouteView, digest_text, file_url, hex, present, rfc3339};
@@ -183,8 +183,34 @@ impl From<chord_v1::ListFilesResponse> for CatalogView {
                 total: page.total,
                 files: page.files,
                 next: page.next,
+                ..Default::default()
             },
             &gateway,
         )
+    }
+}
+
+/// `PUT /files/{path}`, and `chord-cli put`: a file that was uploaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadView {
+    /// The file, as the peer shares it now.
+    #[serde(flatten)]
+    pub file: CatalogFile,
+    /// Whether there was a file at that path before.
+    pub replaced: bool,
+}
+
+impl UploadView {
+    /// `gateway` is the URL of the gateway of the peer that took the file.
+    pub fn new(uploaded: transfer_v1::TransferServiceUploadResponse, gateway: &str) -> Self {
+        let header = uploaded.header.unwrap_or_default();
+        let file = catalog_v1::File {
+            name: header.name,
+            path: header.path,
+            size: header.size,
+            modified_ms: header.modified_ms,
+            digest: header.digest.into(),
+        };
+        Self { file: CatalogFile::new(file, gateway), replaced: uploaded.replaced }
     }
 }

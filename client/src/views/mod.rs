@@ -16,8 +16,10 @@ use chordial_proto::chord_v1;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-pub use files::{CatalogFile, CatalogView, FileView, FilesPage, NamedFile, SourceView};
-pub use ring::{AddressesView, EntriesView, FingerView, NodeView, ProblemView, RingPeerView, RingView};
+pub use files::{CatalogFile, CatalogView, FileView, FilesPage, NamedFile, SourceView, UploadView};
+pub use ring::{
+    AddressesView, EntriesView, FingerView, FingersView, NodeView, ProblemView, RingPeerView, RingView,
+};
 pub use route::{ArcView, HopView, LookupView, RouteView, TraceView};
 
 /// All but RFC 3986's unreserved characters.

@@ -104,6 +104,25 @@ impl From<chord_v1::NodeInfo> for NodeView {
     }
 }
 
+/// The finger table alone: a part of [`NodeView`], under the same names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FingersView {
+    /// The peer's identifier.
+    pub id: String,
+    /// The name shown to people.
+    pub name: String,
+    /// In ring order. The first one stands for all fingers that are not listed and start before it.
+    pub successors: Vec<PeerView>,
+    /// In order of their starts.
+    pub fingers: Vec<FingerView>,
+}
+
+impl From<NodeView> for FingersView {
+    fn from(node: NodeView) -> Self {
+        Self { id: node.id, name: node.name, successors: node.successors, fingers: node.fingers }
+    }
+}
+
 fn node_state(state: chord_v1::NodeState) -> &'static str {
     match state {
         chord_v1::NodeState::Unspecified => "unknown",

@@ -14,16 +14,18 @@ use chordial_proto::chord_v1::*;
 use chordial_proto::transfer_v1::dummy_service_server::{DummyService, DummyServiceServer};
 use chordial_proto::transfer_v1::transfer_service_download_response::Part;
 use chordial_proto::transfer_v1::transfer_service_server::{TransferService, TransferServiceServer};
+use chordial_proto::transfer_v1::transfer_service_upload_request::Part as Sent;
 use chordial_proto::transfer_v1::{
     DummyServiceDownloadRequest, DummyServiceDownloadResponse, DummyServiceUploadRequest,
     DummyServiceUploadResponse, FileHeader, StatRequest, StatResponse, TransferServiceDownloadRequest,
     TransferServiceDownloadResponse, TransferServiceUploadRequest, TransferServiceUploadResponse,
+    UploadHeader,
 };
 use futures::{Stream, StreamExt as _, stream};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// A file as the index knows it, and as its holder sends it.
 #[derive(Clone)]
@@ -41,6 +43,19 @@ pub struct Shared {
     pub transfer: String,
     /// The holder breaks off after so many bytes.
     pub breaks_after: Option<usize>,
+    /// What the holder answers to Stat: it has computed that by then.
+    pub computed: Vec<u8>,
+}
+
+/// What becomes of uploads.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Takes {
+    Nothing,
+    Everything,
+    /// Everything, but some of it otherwise than it came.
+    Mangled,
+    /// The header, and then it falls silent.
+    OnlyTheHeader,
 }
 
 impl Shared {
@@ -56,9 +71,13 @@ impl Shared {
             content: content.to_vec(),
             transfer: String::new(),
             breaks_after: None,
+            computed: Vec::new(),
         }
     }
 }
+
+/// A file that was uploaded.
+pub type Uploaded = (UploadHeader, Vec<u8>);
 
 /// The peer. Its clones are one.
 #[derive(Clone)]
@@ -69,6 +88,9 @@ pub struct Fake {
     pub complete: bool,
     /// Offsets at which downloads began.
     pub offsets: Arc<Mutex<Vec<u64>>>,
+    pub takes: Arc<Mutex<Takes>>,
+    /// What was uploaded.
+    pub uploads: Arc<Mutex<Vec<Uploaded>>>,
     looks: Arc<AtomicUsize>,
     chord: SocketAddr,
     transfer: SocketAddr,
@@ -87,6 +109,8 @@ impl Fake {
             rings: Arc::new(rings),
             complete,
             offsets: Arc::default(),
+            takes: Arc::new(Mutex::new(Takes::Nothing)),
+            uploads: Arc::default(),
             looks: Arc::default(),
             chord: chord.local_addr().expect("bound"),
             transfer: transfer.local_addr().expect("bound"),
@@ -201,6 +225,11 @@ impl NodeService for Fake {
             ring: "chordial".to_owned(),
             state: NodeState::Member.into(),
             services: Some(self.services()),
+            successors: vec![peer("p2", 0x41, "127.0.0.1:7310")],
+            fingers: vec![Finger {
+                start: [&[0x81][..], &[1; 19]].concat(),
+                peer: Some(peer("p3", 0x91, "127.0.0.1:7320")),
+            }],
             version: "0.1.0".to_owned(),
             ..NodeInfo::default()
         };
@@ -386,14 +415,51 @@ impl TransferService for Fake {
     }
 
     async fn stat(&self, request: Request<StatRequest>) -> Answer<StatResponse> {
-        let header = header(self.held(&request.into_inner().path)?, 0);
+        let file = self.held(&request.into_inner().path)?;
+        let header = FileHeader { digest: file.computed.clone().into(), ..header(file, 0) };
         Ok(Response::new(StatResponse { header: Some(header) }))
     }
 
     async fn upload(
         &self,
-        _: Request<tonic::Streaming<TransferServiceUploadRequest>>,
-    ) -> Result<Response<TransferServiceUploadResponse>, Status> {
-        Err(Status::permission_denied("no uploads here"))
+        request: Request<Streaming<TransferServiceUploadRequest>>,
+    ) -> Answer<TransferServiceUploadResponse> {
+        let takes = *self.takes.lock().expect("not poisoned");
+        if takes == Takes::Nothing {
+            return Err(Status::permission_denied("p1 takes no uploads"));
+        }
+        let mut parts = request.into_inner();
+        let Some(Sent::Header(header)) = parts.message().await?.and_then(|message| message.part) else {
+            return Err(Status::invalid_argument("no header first"));
+        };
+        if takes == Takes::OnlyTheHeader {
+            std::future::pending::<()>().await;
+        }
+        let mut uploads = self.uploads.lock().expect("not poisoned").clone();
+        let known = uploads.iter().position(|(known, _)| known.path == header.path);
+        if known.is_some() && !header.replace {
+            return Err(Status::already_exists(format!("p1 has a file at {:?}", header.path)));
+        }
+        let mut content = Vec::new();
+        while let Some(message) = parts.message().await? {
+            match message.part {
+                Some(Sent::Chunk(chunk)) => content.extend_from_slice(&chunk),
+                _ => return Err(Status::invalid_argument("a second header")),
+            }
+        }
+        if takes == Takes::Mangled {
+            content.push(0);
+        }
+        let stored = FileHeader {
+            name: header.path.rsplit('/').next().unwrap_or_default().to_owned(),
+            path: header.path.clone(),
+            size: content.len() as u64,
+            digest: blake3::hash(&content).as_bytes().to_vec().into(),
+            ..FileHeader::default()
+        };
+        known.map(|known| uploads.remove(known));
+        uploads.push((header, content));
+        *self.uploads.lock().expect("not poisoned") = uploads;
+        Ok(Response::new(TransferServiceUploadResponse { header: Some(stored), replaced: known.is_some() }))
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 
 use chord::Id;
 
-pub use messages::{MAX_SOURCES, found, found_successor};
+pub use messages::{MAX_SOURCES, found, found_successor, group_by_content};
 pub use requests::{Outgoing, Question};
 pub use responses::{Answer, Mismatch};
 

@@ -2,25 +2,28 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{self, Read as _};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::shared_dir::{Fingerprint, SharedDir, SharedPath};
+use crate::shared_dir::{SharedDir, SharedPath, Stamp};
 
+use super::digest_cache::DigestCache;
 use super::listing::{BATCH, Digest, Listing};
 
 /// Bytes read at a time.
 const BLOCK: usize = 256 << 10;
 /// Digests wait so long for others, so that many small files make few messages.
 const GATHER: Duration = Duration::from_millis(50);
-/// A file written more recently than this may change again without its modification time showing it: file
-/// systems keep that in steps of the kernel's clock.
-const CLOCK_STEP: Duration = Duration::from_millis(50);
-/// First wait before a file that changed while it was read is read again; doubled each time.
+/// A file changed more recently than this may change again without its times showing it: file systems keep
+/// them in steps of the kernel's clock.
+const STEP: Duration = Duration::from_millis(50);
+/// The same for times in whole seconds, which may be all that the file system keeps (FAT: even seconds).
+const COARSE_STEP: Duration = Duration::from_millis(2500);
+/// First wait before a file that changed just now, or while it was read, is read again; doubled each time.
 const RETRY: Duration = Duration::from_millis(500);
 /// Longest such wait.
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -73,8 +76,8 @@ impl Queue {
 #[derive(Debug)]
 struct Outcome {
     path: String,
-    fingerprint: Fingerprint,
-    /// `None`: it changed meanwhile.
+    stamp: Stamp,
+    /// `None`: it changed just now, or meanwhile.
     digest: io::Result<Option<[u8; 32]>>,
 }
 
@@ -82,6 +85,7 @@ struct Outcome {
 pub(super) async fn run(
     dir: Arc<SharedDir>,
     listing: Arc<Listing>,
+    cache: Arc<DigestCache>,
     wake: Arc<Notify>,
     hashers: usize,
     cancel: CancellationToken,
@@ -95,10 +99,13 @@ pub(super) async fn run(
             let Some(path) = queue.next(Instant::now()) else { break };
             match listing.get(&path).filter(|entry| entry.file.digest.is_empty()) {
                 Some(entry) => {
-                    let (dir, cancel, fingerprint) = (Arc::clone(&dir), cancel.clone(), entry.fingerprint);
+                    let (dir, cancel, stamp) = (Arc::clone(&dir), cancel.clone(), entry.stamp);
                     running.spawn_blocking(move || {
-                        let digest = digest(&dir, &path, &fingerprint, &cancel);
-                        Outcome { path, fingerprint, digest }
+                        let digest = match settled(&stamp, SystemTime::now()) {
+                            true => digest(&dir, &path, &stamp, &cancel),
+                            false => Ok(None),
+                        };
+                        Outcome { path, stamp, digest }
                     });
                 }
                 None => queue.finished(&path),
@@ -110,13 +117,13 @@ pub(super) async fn run(
             () = wake.notified() => listing.without_digest().into_iter().for_each(|path| queue.admit(path)),
             Some(joined) = running.join_next() => {
                 // After a panic the path stays tracked, and so is not tried again.
-                let Ok(Outcome { path, fingerprint, digest }) = joined else { continue };
+                let Ok(Outcome { path, stamp, digest }) = joined else { continue };
                 match digest {
                     Ok(Some(digest)) => {
                         if done.is_empty() {
                             flush_at = Instant::now() + GATHER;
                         }
-                        done.push(Digest { path, fingerprint, digest });
+                        done.push(Digest { path, stamp, digest });
                     }
                     Ok(None) => queue.put_off(path, Instant::now()),
                     Err(e) => {
@@ -129,30 +136,40 @@ pub(super) async fn run(
             () = tokio::time::sleep_until(flush_at), if !done.is_empty() => {}
         }
         if !done.is_empty() && (done.len() >= BATCH || Instant::now() >= flush_at) {
-            for digest in &done {
+            let done = std::mem::take(&mut done);
+            let outdated = listing.add_digests(&done);
+            for digest in done {
                 queue.finished(&digest.path);
-            }
-            for path in listing.add_digests(std::mem::take(&mut done)) {
-                queue.put_off(path, Instant::now());
+                match outdated.contains(&digest.path) {
+                    true => queue.put_off(digest.path, Instant::now()),
+                    false => cache.put(&digest),
+                }
             }
         }
     }
+}
+
+/// Whether the file's times lie far enough back that any later change shows in them. A time in the future
+/// was set by hand, and the next change sets it to another one.
+fn settled(stamp: &Stamp, now: SystemTime) -> bool {
+    const SECOND: i128 = 1_000_000_000;
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i128);
+    [stamp.modified, stamp.changed].into_iter().all(|time| {
+        let step = if time % SECOND == 0 { COARSE_STEP } else { STEP };
+        !(0..step.as_nanos() as i128).contains(&(now - time))
+    })
 }
 
 /// Reads a file to its end. `None` where it is not, or does not stay, in the state `expected`.
 fn digest(
     dir: &SharedDir,
     path: &str,
-    expected: &Fingerprint,
+    expected: &Stamp,
     cancel: &CancellationToken,
 ) -> io::Result<Option<[u8; 32]>> {
     let path = SharedPath::parse(path).map_err(io::Error::other)?;
-    let age = SystemTime::now().duration_since(expected.modified);
-    if let Some(wait) = age.ok().and_then(|age| CLOCK_STEP.checked_sub(age)) {
-        std::thread::sleep(wait);
-    }
     let mut open = dir.open(&path).map_err(io::Error::other)?;
-    if open.fingerprint != *expected {
+    if !Stamp::of(&open.file)?.same_state(expected) {
         return Ok(None);
     }
     let mut hasher = blake3::Hasher::new();
@@ -174,7 +191,7 @@ fn digest(
             Err(e) => return Err(e),
         }
     }
-    let unchanged = left == 1 && Fingerprint::of(&open.file)? == *expected;
+    let unchanged = left == 1 && Stamp::of(&open.file)?.same_state(expected);
     Ok(unchanged.then(|| *hasher.finalize().as_bytes()))
 }
 
@@ -207,13 +224,33 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("a");
         let dir = SharedDir::open_or_create(root.path()).unwrap();
-        let digest = |expected: &Fingerprint| digest(&dir, "a", expected, &CancellationToken::new()).unwrap();
+        let digest = |expected: &Stamp| digest(&dir, "a", expected, &CancellationToken::new()).unwrap();
         for size in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK] {
             let bytes = vec![7; size];
             std::fs::write(&file, &bytes).unwrap();
-            let now = dir.open(&SharedPath::parse("a").unwrap()).unwrap().fingerprint;
+            let now = Stamp::of(&std::fs::File::open(&file).unwrap()).unwrap();
             assert_eq!(digest(&now), Some(*blake3::hash(&bytes).as_bytes()), "{size}");
-            assert_eq!(digest(&Fingerprint { size: now.size + 1, ..now }), None);
+            assert_eq!(digest(&Stamp { changed: now.changed - 1, ..now }), None);
+            assert_eq!(digest(&Stamp { size: now.size + 1, ..now }), None);
         }
+    }
+
+    #[test]
+    fn a_file_is_not_read_before_its_times_would_show_the_next_change() {
+        let at = |ms: u64| UNIX_EPOCH + Duration::from_millis(ms);
+        let stamp = |modified_ms: i128, changed_ms: i128| Stamp {
+            size: 1,
+            modified: modified_ms * 1_000_000,
+            changed: changed_ms * 1_000_000,
+            inode: None,
+        };
+        // Copied with its old modification time, just now.
+        assert!(!settled(&stamp(5_000, 100_001), at(100_010)));
+        assert!(settled(&stamp(5_000, 100_001), at(100_060)));
+        assert!(!settled(&stamp(100_001, 5_000), at(100_010)));
+        // Times in whole seconds.
+        assert!(!settled(&stamp(100_000, 100_000), at(102_000)));
+        assert!(settled(&stamp(100_000, 100_000), at(102_500)));
+        assert!(settled(&stamp(200_000, 50_000), at(100_000)));
     }
 }

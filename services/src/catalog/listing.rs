@@ -1,12 +1,14 @@
 //! The one place that holds what is shared now, and tells who listens of each change.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use chordial_proto::catalog_v1::{File, WatchResponse};
+use chordial_proto::catalog_v1::{File, Skipped, WatchResponse};
 use tokio::sync::{broadcast, watch};
 
-use crate::shared_dir::{Fingerprint, SharedPath};
+use crate::shared_dir::{SharedPath, Stamp};
+
+use super::renames::Renames;
 
 /// Files a message of a watch carries at most; with the longest paths this stays below 4 MiB.
 pub(super) const BATCH: usize = 500;
@@ -21,18 +23,36 @@ pub(super) struct Entry {
     /// As sent; the digest is empty until it is computed.
     pub file: Arc<File>,
     /// The state on disk that `file` describes.
-    pub fingerprint: Fingerprint,
+    pub stamp: Stamp,
 }
 
 /// A digest that was computed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Digest {
     /// Of which file.
     pub path: String,
     /// In which state.
-    pub fingerprint: Fingerprint,
+    pub stamp: Stamp,
     /// BLAKE3.
     pub digest: [u8; 32],
+}
+
+/// What [`Listing::apply`] changed of what concerns digests.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// Paths that were listed and are no longer.
+    pub gone: Vec<String>,
+    /// Digests that files brought along from the names they had before.
+    pub renamed: Vec<Digest>,
+}
+
+/// How well the listing tells what is in the directory.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Condition {
+    /// Why the directory can't be read now; empty where it can.
+    pub problem: String,
+    /// What is in it and not shared, as the last scan that could read it counted.
+    pub skipped: Skipped,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +66,7 @@ struct Files {
 #[derive(Debug)]
 pub(super) struct Listing {
     files: RwLock<Files>,
+    condition: RwLock<Condition>,
     changes: broadcast::Sender<Arc<WatchResponse>>,
     scanned: watch::Sender<bool>,
 }
@@ -55,6 +76,7 @@ impl Listing {
     pub fn new() -> Self {
         Self {
             files: RwLock::default(),
+            condition: RwLock::default(),
             changes: broadcast::Sender::new(BUFFERED),
             scanned: watch::Sender::new(false),
         }
@@ -66,34 +88,54 @@ impl Listing {
         let _ = self.scanned.subscribe().wait_for(|scanned| *scanned).await;
     }
 
-    /// Replaces the listing by what a scan found, keeping digests of files that did not change.
-    pub fn apply(&self, found: BTreeMap<SharedPath, Fingerprint>) {
+    /// Whether the directory has been read once.
+    pub fn is_ready(&self) -> bool {
+        *self.scanned.borrow()
+    }
+
+    /// Replaces the listing by what a scan found. A file that did not change keeps its digest, also under
+    /// another name; `remembered` are digests of others, by path.
+    pub fn apply(
+        &self,
+        found: BTreeMap<SharedPath, Stamp>,
+        remembered: &HashMap<String, [u8; 32]>,
+    ) -> Applied {
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<String> = files
-            .by_path
-            .iter()
-            .filter(|(path, _)| !found.contains_key(path.as_str()))
-            .map(|(path, _)| path.clone())
-            .collect();
+        let mut renames = Renames::default();
+        let mut gone = Vec::new();
+        for (path, entry) in &files.by_path {
+            let now = found.get(path.as_str());
+            renames.left(&entry.stamp, now, &entry.file.digest);
+            if now.is_none() {
+                gone.push(path.clone());
+            }
+        }
         for path in &gone {
             if let Some(entry) = files.by_path.remove(path) {
                 files.by_name.remove(&(entry.file.name.clone(), path.clone()));
             }
         }
+        let mut renamed = Vec::new();
         let mut present = Vec::new();
-        for (path, fingerprint) in found {
-            if files.by_path.get(path.as_str()).is_some_and(|entry| entry.fingerprint == fingerprint) {
+        for (path, stamp) in found {
+            if files.by_path.get(path.as_str()).is_some_and(|entry| entry.stamp.same_state(&stamp)) {
                 continue;
             }
+            let path_text = path.as_str().to_owned();
+            let digest = remembered.get(path.as_str()).copied().or_else(|| {
+                let digest = renames.digest(&stamp)?;
+                renamed.push(Digest { path: path_text.clone(), stamp, digest });
+                Some(digest)
+            });
             let file = Arc::new(File {
                 name: path.name(),
-                path: path.as_str().to_owned(),
-                size: fingerprint.size,
-                modified_ms: fingerprint.modified_ms(),
-                digest: Vec::new(),
+                path: path_text,
+                size: stamp.size,
+                modified_ms: stamp.modified_ms(),
+                digest: digest.map_or_else(Vec::new, Vec::from),
             });
             files.by_name.insert((file.name.clone(), file.path.clone()));
-            files.by_path.insert(file.path.clone(), Entry { file: Arc::clone(&file), fingerprint });
+            files.by_path.insert(file.path.clone(), Entry { file: Arc::clone(&file), stamp });
             present.push(file);
         }
         // Told while the lock is held: a subscriber sees each change in its snapshot or as a message.
@@ -103,20 +145,21 @@ impl Listing {
         self.tell_present(&present);
         drop(files);
         self.scanned.send_replace(true);
+        Applied { gone, renamed }
     }
 
     /// Adds digests. Those whose file has changed since are left out; their paths are returned.
-    pub fn add_digests(&self, digests: Vec<Digest>) -> Vec<String> {
+    pub fn add_digests(&self, digests: &[Digest]) -> Vec<String> {
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
         let mut present = Vec::new();
         let mut outdated = Vec::new();
-        for Digest { path, fingerprint, digest } in digests {
-            match files.by_path.get_mut(&path) {
-                Some(entry) if entry.fingerprint == fingerprint => {
+        for Digest { path, stamp, digest } in digests {
+            match files.by_path.get_mut(path) {
+                Some(entry) if entry.stamp.same_state(stamp) => {
                     entry.file = Arc::new(File { digest: digest.to_vec(), ..File::clone(&entry.file) });
                     present.push(Arc::clone(&entry.file));
                 }
-                _ => outdated.push(path),
+                _ => outdated.push(path.clone()),
             }
         }
         self.tell_present(&present);
@@ -148,8 +191,28 @@ impl Listing {
     }
 
     /// Whether the file at `path` is listed in just this state.
-    pub fn has(&self, path: &SharedPath, fingerprint: &Fingerprint) -> bool {
-        self.read().by_path.get(path.as_str()).is_some_and(|entry| entry.fingerprint == *fingerprint)
+    pub fn has(&self, path: &SharedPath, stamp: &Stamp) -> bool {
+        self.read().by_path.get(path.as_str()).is_some_and(|entry| entry.stamp.same_state(stamp))
+    }
+
+    /// The files at `path` or below it; all where `path` is empty.
+    pub fn below(&self, path: &str) -> Vec<(String, Stamp)> {
+        let files = self.read();
+        let here = files.by_path.get_key_value(path).filter(|_| !path.is_empty());
+        let folder = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let inside = files.by_path.range::<str, _>((Bound::Included(folder.as_str()), Bound::Unbounded));
+        let inside = inside.take_while(|(path, _)| path.starts_with(&folder));
+        here.into_iter().chain(inside).map(|(path, entry)| (path.clone(), entry.stamp)).collect()
+    }
+
+    /// How well it tells what is there.
+    pub fn condition(&self) -> Condition {
+        self.condition.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets that.
+    pub fn set_condition(&self, condition: Condition) {
+        *self.condition.write().unwrap_or_else(PoisonError::into_inner) = condition;
     }
 
     /// Paths whose digest is still to be computed.
@@ -192,26 +255,44 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
+    use crate::shared_dir::Inode;
 
-    fn found(files: &[(&str, u64)]) -> BTreeMap<SharedPath, Fingerprint> {
-        let fingerprint = |size| Fingerprint { size, modified: UNIX_EPOCH + Duration::from_secs(size) };
-        files.iter().map(|(path, size)| (SharedPath::parse(path).unwrap(), fingerprint(*size))).collect()
+    fn stamp(inode: u64, size: u64) -> Stamp {
+        Stamp {
+            size,
+            modified: i128::from(size),
+            changed: i128::from(size),
+            inode: Some(Inode { number: inode, born: 1 }),
+        }
+    }
+
+    /// Files of these sizes, each with an inode of its own.
+    fn found(files: &[(&str, u64)]) -> BTreeMap<SharedPath, Stamp> {
+        let numbered = files.iter().zip(1..);
+        numbered
+            .map(|((path, size), inode)| (SharedPath::parse(path).unwrap(), stamp(inode, *size)))
+            .collect()
+    }
+
+    fn apply(listing: &Listing, found: BTreeMap<SharedPath, Stamp>) -> Applied {
+        listing.apply(found, &HashMap::new())
     }
 
     #[test]
     fn a_scan_is_told_as_differences() {
         let listing = Listing::new();
-        listing.apply(found(&[("a", 1), ("b", 1)]));
+        assert!(!listing.is_ready());
+        apply(&listing, found(&[("a", 1), ("b", 1)]));
+        assert!(listing.is_ready());
         let (all, mut changes) = listing.subscribe();
         assert_eq!(all.len(), 2);
-        listing.apply(found(&[("a", 1), ("c", 1), ("b", 2)]));
+        apply(&listing, found(&[("a", 1), ("c", 1), ("b", 2)]));
         let change = changes.try_recv().unwrap();
         let told: Vec<_> = change.present.iter().map(|file| (file.path.as_str(), file.size)).collect();
         assert_eq!(told, [("b", 2), ("c", 1)]);
-        listing.apply(found(&[("a", 1), ("c", 1)]));
+        assert_eq!(apply(&listing, found(&[("a", 1), ("c", 1)])).gone, ["b"]);
         assert_eq!(changes.try_recv().unwrap().gone, ["b"]);
-        listing.apply(found(&[("a", 1), ("c", 1)]));
+        apply(&listing, found(&[("a", 1), ("c", 1)]));
         assert!(changes.try_recv().is_err());
         assert!(listing.named("b", 10).is_empty());
     }
@@ -219,23 +300,70 @@ mod tests {
     #[test]
     fn a_digest_of_another_state_is_not_taken() {
         let listing = Listing::new();
-        listing.apply(found(&[("a", 1)]));
-        let old = listing.get("a").unwrap().fingerprint;
-        listing.apply(found(&[("a", 2)]));
-        let digest = |fingerprint| Digest { path: "a".to_owned(), fingerprint, digest: [7; 32] };
-        assert_eq!(listing.add_digests(vec![digest(old)]), ["a"]);
+        apply(&listing, found(&[("a", 1)]));
+        let old = listing.get("a").unwrap().stamp;
+        apply(&listing, found(&[("a", 2)]));
+        let digest = |stamp| Digest { path: "a".to_owned(), stamp, digest: [7; 32] };
+        assert_eq!(listing.add_digests(&[digest(old)]), ["a"]);
         assert_eq!(listing.without_digest(), ["a"]);
-        let new = listing.get("a").unwrap().fingerprint;
-        assert!(listing.add_digests(vec![digest(new)]).is_empty());
+        let new = listing.get("a").unwrap().stamp;
+        assert!(listing.add_digests(&[digest(new)]).is_empty());
         assert!(listing.without_digest().is_empty());
-        listing.apply(found(&[("a", 2)]));
+        apply(&listing, found(&[("a", 2)]));
         assert_eq!(listing.get("a").unwrap().file.digest, [7; 32]);
+    }
+
+    #[test]
+    fn a_remembered_digest_is_told_with_its_file() {
+        let listing = Listing::new();
+        let remembered = HashMap::from([("a".to_owned(), [7; 32])]);
+        let applied = listing.apply(found(&[("a", 1), ("b", 1)]), &remembered);
+        assert!(applied.renamed.is_empty());
+        assert_eq!(listing.get("a").unwrap().file.digest, [7; 32]);
+        assert_eq!(listing.without_digest(), ["b"]);
+    }
+
+    #[test]
+    fn a_renamed_file_brings_its_digest_along() {
+        let listing = Listing::new();
+        let at = |path: &str, stamp| (SharedPath::parse(path).unwrap(), stamp);
+        apply(&listing, BTreeMap::from([at("a", stamp(1, 5)), at("b", stamp(2, 5))]));
+        let digests = [("a", 1), ("b", 2)].map(|(path, inode)| Digest {
+            path: path.to_owned(),
+            stamp: stamp(inode, 5),
+            digest: [inode as u8; 32],
+        });
+        assert!(listing.add_digests(&digests).is_empty());
+        // Renaming counts as a change of the file's metadata.
+        let renamed = Stamp { changed: 9, ..stamp(1, 5) };
+        let applied = apply(&listing, BTreeMap::from([at("d/c", renamed), at("b", stamp(2, 5))]));
+        assert_eq!(applied.gone, ["a"]);
+        assert_eq!((applied.renamed[0].path.as_str(), applied.renamed[0].digest), ("d/c", [1; 32]));
+        assert_eq!(listing.get("d/c").unwrap().file.digest, [1; 32]);
+        // Over another one.
+        apply(&listing, BTreeMap::from([at("b", Stamp { changed: 10, ..renamed })]));
+        assert_eq!(listing.get("b").unwrap().file.digest, [1; 32]);
+        // Changed in place with the modification time put back: no rename.
+        apply(&listing, BTreeMap::from([at("b", Stamp { changed: 11, ..renamed })]));
+        assert!(listing.get("b").unwrap().file.digest.is_empty());
+    }
+
+    #[test]
+    fn what_lies_below_a_folder() {
+        let listing = Listing::new();
+        apply(&listing, found(&[("a", 1), ("a b", 1), ("a.txt", 1), ("ab/c", 1), ("d/e", 1), ("d/e/f", 1)]));
+        let below = |path| listing.below(path).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+        assert_eq!(below("d"), ["d/e", "d/e/f"]);
+        assert_eq!(below("d/e"), ["d/e", "d/e/f"]);
+        assert_eq!(below("a"), ["a"]);
+        assert_eq!(below("").len(), 6);
+        assert!(below("x").is_empty());
     }
 
     #[test]
     fn names_are_found_in_composed_form_and_alone() {
         let listing = Listing::new();
-        listing.apply(found(&[("x/e\u{301}", 1), ("y/\u{e9}", 1), ("\u{e9}b", 1), ("z/e", 1)]));
+        apply(&listing, found(&[("x/e\u{301}", 1), ("y/\u{e9}", 1), ("\u{e9}b", 1), ("z/e", 1)]));
         let paths: Vec<_> = listing.named("\u{e9}", 10).into_iter().map(|file| file.path).collect();
         assert_eq!(paths, ["x/e\u{301}", "y/\u{e9}"]);
         assert_eq!(listing.named("\u{e9}", 1).len(), 1);

@@ -1,13 +1,16 @@
 //! The catalog microservice: the files of this peer's directory, kept true while it runs.
 //!
 //! A scanner reads the whole directory (on a hint of the operating system, else now and then) into the
-//! listing; hashers add digests; the service answers from the listing and streams its changes.
+//! listing; hashers add digests, which a cache keeps across restarts; the service answers from the listing and streams its changes.
+mod digest_cache;
 mod hashing;
 mod listing;
+mod renames;
 mod scan;
 mod scanner;
 mod service;
 mod subscription;
+mod unread;
 mod watcher;
 
 #[cfg(test)]
@@ -22,6 +25,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::shared_dir::{SharedDir, SharedDirError};
+use digest_cache::DigestCache;
 use listing::Listing;
 
 pub use service::Service;
@@ -38,6 +42,8 @@ pub struct CatalogOptions {
     pub rescan: Duration,
     /// Files that are hashed at one time; 1 or 2 is usual, 0 counts as 1.
     pub hashers: usize,
+    /// The file that keeps digests across restarts; `None`: each start reads every file.
+    pub digests: Option<PathBuf>,
 }
 
 /// Why a catalog can't start.
@@ -64,13 +70,16 @@ impl Catalog {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(options: CatalogOptions, cancel: CancellationToken) -> Result<Self, CatalogError> {
-        let CatalogOptions { directory, peer_name, rescan, hashers } = options;
+        let CatalogOptions { directory, peer_name, rescan, hashers, digests } = options;
         let dir = Arc::new(SharedDir::open_or_create(&directory)?);
         let listing = Arc::new(Listing::new());
+        let cache = Arc::new(DigestCache::open(digests.as_deref()));
+        tokio::spawn(Arc::clone(&cache).run(cancel.clone()));
         let scanned = Arc::new(Notify::new());
         let hashing = hashing::run(
             Arc::clone(&dir),
             Arc::clone(&listing),
+            Arc::clone(&cache),
             Arc::clone(&scanned),
             hashers,
             cancel.clone(),
@@ -79,6 +88,7 @@ impl Catalog {
         let scanner = scanner::Scanner {
             dir,
             listing: Arc::clone(&listing),
+            cache,
             scanned,
             rescan: rescan.max(Duration::from_secs(1)),
             set_watcher: watcher::Watcher::new,

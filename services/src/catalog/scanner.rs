@@ -4,14 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chordial_proto::catalog_v1::Skipped;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::shared_dir::{Identity, SharedDir};
 
-use super::listing::Listing;
-use super::scan::{Skipped, scan};
+use super::digest_cache::DigestCache;
+use super::listing::{Applied, Condition, Listing};
+use super::scan::{Scan, scan};
+use super::unread::{KEEP, Unread};
 use super::watcher::Watcher;
 
 /// From the first hint of a change to the scan: copying many files makes many hints.
@@ -25,6 +28,8 @@ pub(super) struct Scanner {
     pub dir: Arc<SharedDir>,
     /// What is kept.
     pub listing: Arc<Listing>,
+    /// Digests from before the start.
+    pub cache: Arc<DigestCache>,
     /// Told after each scan.
     pub scanned: Arc<Notify>,
     /// Longest time between two scans.
@@ -41,9 +46,17 @@ pub(super) type SetWatcher = fn(&Path, Identity, Arc<Notify>) -> notify::Result<
 /// What was said in the log, so as not to say it again.
 #[derive(Default)]
 struct Said {
-    scan_failed: Option<String>,
+    problem: String,
     watch_failed: bool,
     skipped: Skipped,
+}
+
+/// What a look at the directory came to.
+#[derive(Default)]
+struct Look {
+    condition: Condition,
+    example: Option<String>,
+    applied: Applied,
 }
 
 impl Scanner {
@@ -53,11 +66,12 @@ impl Scanner {
         let mut watcher: Option<Watcher> = None;
         let mut watch_again = Instant::now();
         let mut said = Said::default();
+        let mut unread = Unread::default();
         loop {
             let began = Instant::now();
             // Set before the scan, so that nothing falls in between.
             watcher = self.watch(watcher, &mut watch_again, &changed, &mut said).await;
-            let whole = self.scan(&mut said).await;
+            let whole = self.scan(&mut unread, &mut said).await;
             let took = began.elapsed();
             if self.cancel.is_cancelled() {
                 return;
@@ -74,6 +88,21 @@ impl Scanner {
                 () = self.cancel.cancelled() => return,
                 () = hint => {}
                 () = tokio::time::sleep(quiet) => {}
+                () = self.replaced(watcher.as_ref()) => {}
+            }
+        }
+    }
+
+    /// Resolves when the path leads to another directory than the one that is watched, or to none: the system
+    /// does not tell of a mount, nor of an open directory that is removed.
+    async fn replaced(&self, watcher: Option<&Watcher>) {
+        let Some(on) = watcher.map(|watcher| watcher.on) else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(POLL).await;
+            let dir = Arc::clone(&self.dir);
+            match tokio::task::spawn_blocking(move || dir.current()).await {
+                Ok(Ok((now, _))) if now == on => {}
+                _ => return,
             }
         }
     }
@@ -115,41 +144,105 @@ impl Scanner {
         None
     }
 
-    /// Reads the directory into the listing; where that fails, the listing stays as it is.
-    async fn scan(&self, said: &mut Said) -> bool {
-        let (dir, listing, cancel) = (Arc::clone(&self.dir), Arc::clone(&self.listing), self.cancel.clone());
-        let read = move || -> io::Result<Skipped> {
-            let found = scan(&dir.current()?.1, &listing, &cancel)?;
-            listing.apply(found.files);
-            Ok(found.skipped)
-        };
-        let result = tokio::task::spawn_blocking(read).await.unwrap_or_else(|e| Err(io::Error::other(e)));
-        let directory = self.dir.path().display();
-        match result {
-            Ok(skipped) => {
-                if said.scan_failed.take().is_some() {
-                    tracing::info!(%directory, "the shared directory can be read again");
-                }
-                if said.skipped == Skipped::default() && skipped != Skipped::default() {
-                    let Skipped { names, unreadable, beyond } = skipped;
-                    tracing::warn!(%directory, names, unreadable, beyond, "some files are not shared: names that \
-                        are not UTF-8 or hold a backslash, files that can't be read, or too many files");
-                }
-                said.skipped = skipped;
-                self.scanned.notify_one();
-                true
-            }
-            Err(_) if self.cancel.is_cancelled() => false,
-            Err(e) => {
-                let what = e.to_string();
-                if said.scan_failed.as_ref() != Some(&what) {
-                    tracing::warn!(%directory, error = what, "the shared directory can't be read; its last \
-                        listing stays until it can");
-                    said.scan_failed = Some(what);
-                }
-                false
-            }
+    /// Reads the directory into the listing. What can't be read stays in it for a while. Returns whether the
+    /// directory itself could be read.
+    async fn scan(&self, unread: &mut Unread, said: &mut Said) -> bool {
+        let (dir, listing, cache) =
+            (Arc::clone(&self.dir), Arc::clone(&self.listing), Arc::clone(&self.cache));
+        let (mut memory, cancel) = (std::mem::take(unread), self.cancel.clone());
+        let look = move || (look(&dir, &listing, &cache, &mut memory, &cancel), memory);
+        let Ok((Some(look), memory)) = tokio::task::spawn_blocking(look).await else { return false };
+        *unread = memory;
+        self.scanned.notify_one();
+        said.say(self.dir.path(), &look);
+        look.condition.problem.is_empty()
+    }
+}
+
+/// Looks at the directory once; `None` where `cancel` ended it. Blocks on the file system.
+fn look(
+    dir: &SharedDir,
+    listing: &Listing,
+    cache: &DigestCache,
+    unread: &mut Unread,
+    cancel: &CancellationToken,
+) -> Option<Look> {
+    let read = || {
+        let (identity, root) = dir.current()?;
+        let scan = scan(&root, listing, cancel)?;
+        // A directory that was removed meanwhile reads as an empty one.
+        match dir.current()?.0 == identity {
+            true => Ok((identity, scan)),
+            false => Err(io::Error::other("it was replaced while it was read")),
         }
+    };
+    let read = read();
+    if cancel.is_cancelled() {
+        return None;
+    }
+    let directory = dir.path().display();
+    let (mut scan, problem) = match read {
+        Ok((identity, scan)) if unread.is_unmounted(identity, &scan) => {
+            (scan, format!("{directory} is empty and of another file system than before, as if unmounted"))
+        }
+        Ok((_, scan)) => (scan, String::new()),
+        Err(e) => (Scan::default(), format!("{directory} can't be read: {e}")),
+    };
+    let mut condition = Condition { problem, skipped: scan.skipped };
+    if !condition.problem.is_empty() {
+        condition.skipped = listing.condition().skipped;
+        scan.unread = vec![String::new()];
+    }
+    // An empty directory may be one that is not mounted yet: digests are kept for when it is.
+    let is_empty = scan.files.is_empty();
+    unread.keep(scan.unread, &mut scan.files, listing, Instant::now().into_std());
+    listing.set_condition(condition.clone());
+    // Before the first look that succeeds, "nothing" would be a guess.
+    if !condition.problem.is_empty() && !listing.is_ready() {
+        return Some(Look { condition, ..Look::default() });
+    }
+    let unread = Some(&*unread).filter(|_| !is_empty);
+    let remembered = cache.recall(&scan.files, unread, listing);
+    let applied = listing.apply(scan.files, &remembered);
+    applied.renamed.iter().for_each(|digest| cache.put(digest));
+    if let Some(unread) = unread {
+        let gone = applied.gone.iter().filter(|path| !unread.covers(path));
+        gone.for_each(|path| cache.forget(path.clone()));
+    }
+    Some(Look { condition, example: scan.example, applied })
+}
+
+impl Said {
+    /// Logs what is new about the directory.
+    fn say(&mut self, directory: &Path, look: &Look) {
+        let Look { condition: Condition { problem, skipped }, example, applied } = look;
+        if *problem != self.problem {
+            match problem.is_empty() {
+                true => {
+                    tracing::info!(directory = %directory.display(), "the shared directory can be read again");
+                }
+                false => tracing::warn!(
+                    "shared directory {problem}; what was known of it stays listed for {} minutes: mount it or make \
+                     it readable again, or start this peer with another `directory`",
+                    KEEP.as_secs() / 60
+                ),
+            }
+            self.problem.clone_from(problem);
+        } else if !problem.is_empty() && !applied.gone.is_empty() {
+            tracing::warn!("shared directory {problem}, still; its files are listed again when it is back");
+        }
+        // Those that hide do so on purpose.
+        let skipped = Skipped { hidden: 0, unfinished: 0, ..*skipped };
+        if skipped != self.skipped && skipped != Skipped::default() {
+            let Skipped { special, links, names, unreadable, beyond, .. } = skipped;
+            tracing::warn!(
+                directory = %directory.display(), names, unreadable, links, special, beyond,
+                example = example.as_deref().unwrap_or_default(),
+                "some of the directory is not shared: names that are not UTF-8 or hold a backslash, what can't be \
+                 read, links that lead to no file in it, sockets, pipes and devices, or too many files"
+            );
+        }
+        self.skipped = skipped;
     }
 }
 
@@ -161,6 +254,7 @@ mod tests {
         Scanner {
             dir: Arc::new(SharedDir::open_or_create(root).unwrap()),
             listing: Arc::new(Listing::new()),
+            cache: Arc::new(DigestCache::open(None)),
             scanned: Arc::default(),
             rescan: Duration::from_secs(60),
             set_watcher,

@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::shared_dir::{PathError, SharedPath, name_problem, nfc, shorten};
 
-use super::listing::Listing;
+use super::listing::{Condition, Listing};
 use super::subscription::{self, Subscription};
 
 /// Files of one page where the caller does not say.
@@ -42,10 +42,13 @@ impl Service {
 
     async fn ready(&self) -> Result<(), Status> {
         tokio::time::timeout(FIRST_SCAN, self.listing.ready()).await.map_err(|_| {
-            Status::unavailable(format!(
-                "{} is still reading its shared directory for the first time; try again in a few seconds",
-                self.peer
-            ))
+            Status::unavailable(match self.listing.condition().problem {
+                reading if reading.is_empty() => format!(
+                    "{} is still reading its shared directory for the first time; try again in a few seconds",
+                    self.peer
+                ),
+                problem => format!("{} shares nothing now: {problem}", self.peer),
+            })
         })
     }
 }
@@ -65,7 +68,9 @@ impl CatalogService for Service {
             Some(last) if more => write_cursor(&last.path),
             _ => String::new(),
         };
-        Ok(Response::new(ListResponse { peer: self.peer.to_string(), total: total as u64, files, next }))
+        let Condition { problem, skipped } = self.listing.condition();
+        let (peer, total) = (self.peer.to_string(), total as u64);
+        Ok(Response::new(ListResponse { peer, total, files, next, problem, skipped: Some(skipped) }))
     }
 
     async fn lookup(&self, request: Request<LookupRequest>) -> Result<Response<LookupResponse>, Status> {

@@ -82,15 +82,16 @@ async fn follow(mut changes: Receiver<Arc<WatchResponse>>) -> (Result<WatchRespo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared_dir::{Fingerprint, SharedPath};
+    use crate::shared_dir::{SharedPath, Stamp};
     use futures::StreamExt as _;
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::collections::HashMap;
+    use std::time::Duration;
     use tokio::sync::Semaphore;
 
     fn fill(listing: &Listing, count: usize, size: u64) {
-        let fingerprint = Fingerprint { size, modified: UNIX_EPOCH };
-        let files = (0..count).map(|i| (SharedPath::parse(&format!("f{i:05}")).unwrap(), fingerprint));
-        listing.apply(files.collect());
+        let stamp = Stamp { size, modified: 0, changed: 0, inode: None };
+        let files = (0..count).map(|i| (SharedPath::parse(&format!("f{i:05}")).unwrap(), stamp));
+        listing.apply(files.collect(), &HashMap::new());
     }
 
     async fn subscribe(listing: &Arc<Listing>, cancel: &CancellationToken) -> Subscription {

@@ -16,9 +16,9 @@ mod tests;
 use std::time::Duration;
 
 use chord::{LostReason, Rejection, Status as Standing};
-use chordial_proto::chord_v1::chord_service_server::ChordServiceServer;
-use chordial_proto::chord_v1::index_service_server::IndexServiceServer;
-use chordial_proto::chord_v1::node_service_server::NodeServiceServer;
+use chordial_proto::chord_v1::chord_service_server::{self, ChordServiceServer};
+use chordial_proto::chord_v1::index_service_server::{self, IndexServiceServer};
+use chordial_proto::chord_v1::node_service_server::{self, NodeServiceServer};
 use chordial_proto::convert::{Answer, Malformed, Question};
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
@@ -33,7 +33,14 @@ use crate::driver::{Handle, LookUpError, ServeError};
 pub use feed::feed;
 
 /// The service name under which health checking says whether this peer is a member of the ring.
-pub const HEALTH: &str = "chord.v1.ChordService";
+pub const HEALTH: &str = chord_service_server::SERVICE_NAME;
+
+/// The full names of the services of the chord port.
+pub const NAMES: [&str; 3] = [HEALTH, index_service_server::SERVICE_NAME, node_service_server::SERVICE_NAME];
+
+/// Largest message that is taken in where no entries travel, in bytes. A message of many empty elements takes a
+/// hundred times its size once it is decoded.
+const MAX_SHORT_MESSAGE: usize = 64 << 10;
 
 /// What the chord service needs besides the node.
 #[derive(Clone, Debug)]
@@ -52,26 +59,32 @@ pub fn services(handle: Handle, options: Options) -> Routes {
     let ring = ring::Ring { handle: handle.clone(), lookup_timeout };
     let index = index::Index { handle: handle.clone(), lookup_timeout };
     let node = node::NodeApi { handle, catalog, version };
-    Routes::new(ChordServiceServer::new(ring).max_decoding_message_size(MAX_MESSAGE))
+    Routes::new(ChordServiceServer::new(ring).max_decoding_message_size(MAX_SHORT_MESSAGE))
         .add_service(IndexServiceServer::new(index).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(NodeServiceServer::new(node))
+        .add_service(NodeServiceServer::new(node).max_decoding_message_size(MAX_SHORT_MESSAGE))
 }
 
-/// Keeps health checking true to whether this peer is a member, until `cancel` is cancelled.
+/// Keeps health checking true until `cancel` is cancelled: ring and index serve while this peer is a member,
+/// the node always.
 pub async fn report_health(handle: Handle, health: HealthReporter, cancel: CancellationToken) {
+    let [ring, index, node] = NAMES;
+    health.set_service_status(node, ServingStatus::Serving).await;
     let mut status = handle.status();
     loop {
         let serving = match *status.borrow_and_update() {
             Standing::Member => ServingStatus::Serving,
             Standing::Joining | Standing::Leaving => ServingStatus::NotServing,
         };
-        health.set_service_status(HEALTH, serving).await;
+        health.set_service_status(ring, serving).await;
+        health.set_service_status(index, serving).await;
         tokio::select! {
             () = cancel.cancelled() => break,
             changed = status.changed() => if changed.is_err() { break },
         }
     }
-    health.set_service_status(HEALTH, ServingStatus::NotServing).await;
+    for name in NAMES {
+        health.set_service_status(name, ServingStatus::NotServing).await;
+    }
 }
 
 /// Answers one request of another peer.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chord::index::{Kind, Reading, Source};
 use chord::{Id, Read};
 use chordial_proto::chord_v1::{ListNamesRequest, ListNamesResponse, NamedSources};
-use chordial_proto::convert::MAX_SOURCES;
+use chordial_proto::convert::{MAX_SOURCES, group_by_content};
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -81,10 +81,7 @@ impl Page {
                 return Some(key);
             }
             let total = same.len() as u64;
-            same.sort_by(|a, b| {
-                let rank = |s: &Source| (!s.alive, s.publisher.name.clone(), s.publisher.id);
-                rank(a).cmp(&rank(b))
-            });
+            group_by_content(&mut same);
             self.files.push(NamedSources {
                 name: name.to_string(),
                 key: key.to_bytes().to_vec(),

@@ -54,6 +54,7 @@ impl CatalogService for FakeCatalog {
             total: files.len() as u64,
             files,
             next: "n".into(),
+            ..Default::default()
         }))
     }
 
@@ -129,7 +130,7 @@ impl TestPeer {
             let options = Options { catalog, lookup_timeout: Duration::from_secs(3), version };
             let none = FakeCatalog { changes: watch::channel(Vec::new()).1, breaks: token.clone() };
             let routes = services(handle.clone(), options).add_service(CatalogServiceServer::new(none));
-            tokio::spawn(crate::grpc::serve(listener, routes, health, token));
+            tokio::spawn(crate::grpc::serve(listener, routes, &[], health, token));
             handle
         });
         TestPeer { handle: started.await.unwrap(), runtime: Some(runtime) }

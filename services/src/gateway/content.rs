@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chord_client::views::{SourceView, hex};
+use chord_client::choice::{self, Content, DigestPrefix, Unclear};
+use chord_client::views::{SourceView, digest_text};
 use chord_client::{Address, ByteStream, ClientError, Holder};
 use chordial_proto::chord_v1::{Entry, Source};
 use chordial_proto::transfer_v1::FileHeader;
@@ -31,15 +32,7 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     let until = Instant::now() + gateway.limits.request_timeout.mul_f64(0.9);
     let found = files::find(gateway, name.clone()).await?;
-    let chosen = chosen(found.sources, query.get("peer"), query.get("digest"), &name)?;
-    let mut groups = by_content(chosen);
-    let Some(mut sources) = groups.pop() else {
-        return Err(Problem::new(Kind::FileNotFound, format!("No source of {name:?} is known.")));
-    };
-    if !groups.is_empty() {
-        groups.push(sources);
-        return Err(several(&name, groups));
-    }
+    let mut sources = chosen(found.sources, query, &name)?;
     let Some(state) = sources.first().map(|source| state(entry(source))) else {
         return Err(Problem::new(Kind::FileNotFound, format!("No source of {name:?} is known.")));
     };
@@ -93,74 +86,45 @@ async fn open(
 }
 
 fn same_content(header: &FileHeader, state: &State) -> bool {
-    let known = !header.digest.is_empty() && !state.digest.is_empty();
-    header.size == state.size && (!known || header.digest == state.digest)
+    let same = match (header.digest.is_empty(), state.digest.is_empty()) {
+        (false, false) => header.digest == state.digest,
+        // Not computed yet, perhaps because it has just changed.
+        (true, false) => header.modified_ms == state.modified_ms,
+        (_, true) => true,
+    };
+    same && header.size == state.size
 }
 
-/// The sources that the query allows.
-fn chosen(
-    mut sources: Vec<Source>,
-    peer: Option<&str>,
-    digest: Option<&str>,
-    name: &str,
-) -> Result<Vec<Source>, Problem> {
-    if let Some(peer) = peer {
-        let is = |source: &Source| {
-            let view = SourceView::from(source.clone());
-            view.peer == peer || view.id.eq_ignore_ascii_case(peer)
-        };
-        sources.retain(is);
-    }
-    if let Some(digest) = digest {
-        let digits = digest.strip_prefix("blake3:").unwrap_or(digest).to_ascii_lowercase();
-        if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            let detail = format!("digest is {digest:?}; give blake3: and 64 hexadecimal digits.");
-            return Err(Problem::new(Kind::BadQuery, detail));
+/// The sources of the one content that the query means.
+fn chosen(sources: Vec<Source>, query: &Query, name: &str) -> Result<Vec<Source>, Problem> {
+    let (peer, digest) = (query.get("peer"), query.get("digest"));
+    let prefix: Option<DigestPrefix> = digest
+        .map(|digest| digest.parse())
+        .transpose()
+        .map_err(|error: ClientError| Problem::new(Kind::BadQuery, format!("{error}.")))?;
+    let not_found = |what: String| Problem::new(Kind::FileNotFound, what);
+    match choice::choose(sources, peer, prefix.as_ref()) {
+        Ok(content) => Ok(content.sources),
+        Err(Unclear::NoSuchPeer) => {
+            Err(not_found(format!("The peer {:?} shares no file named {name:?}.", peer.unwrap_or_default())))
         }
-        let is = |source: &Source| hex(&entry(source).digest) == digits;
-        sources.retain(is);
+        Err(Unclear::NoSuchDigest) => Err(not_found(format!(
+            "No peer that was asked for shares a file named {name:?} with this digest."
+        ))),
+        Err(Unclear::Several(contents)) => Err(several(name, contents)),
     }
-    if sources.is_empty() {
-        let what = match (peer, digest) {
-            (Some(peer), None) => format!("The peer {peer:?} shares no file named {name:?}."),
-            _ => format!("No peer that was asked for shares a file named {name:?} with this digest."),
-        };
-        return Err(Problem::new(Kind::FileNotFound, what));
-    }
-    Ok(sources)
 }
 
-/// Sources of one content together, each group in the index's order. Those without a digest yet are taken for
-/// equal where their size is.
-fn by_content(sources: Vec<Source>) -> Vec<Vec<Source>> {
-    let mut groups: Vec<Vec<Source>> = Vec::new();
-    for source in sources {
-        let same = |group: &Vec<Source>| {
-            group.first().is_some_and(|first| {
-                let (a, b) = (entry(first), entry(&source));
-                (&a.digest, a.size) == (&b.digest, b.size)
-            })
-        };
-        match groups.iter_mut().find(|group| same(group)) {
-            Some(group) => group.push(source),
-            None => groups.push(vec![source]),
-        }
-    }
-    groups
-}
-
-fn several(name: &str, groups: Vec<Vec<Source>>) -> Problem {
+fn several(name: &str, contents: Vec<Content>) -> Problem {
     let detail = format!(
         "{name:?} has {} different contents. Choose one with ?digest=… or its holder with ?peer=….",
-        groups.len()
+        contents.len()
     );
-    let choice = |group: Vec<Source>| {
-        let sources: Vec<SourceView> = group.into_iter().map(SourceView::from).collect();
-        let first = sources.first();
-        let (digest, size) = (first.and_then(|first| first.digest.clone()), first.map(|first| first.size));
-        json!({ "digest": digest, "size": size, "sources": sources })
+    let choice = |content: Content| {
+        let sources: Vec<SourceView> = content.sources.into_iter().map(SourceView::from).collect();
+        json!({ "digest": digest_text(&content.digest), "size": content.size, "sources": sources })
     };
-    let choices: Vec<Value> = groups.into_iter().map(choice).collect();
+    let choices: Vec<Value> = contents.into_iter().map(choice).collect();
     Problem::new(Kind::SeveralContents, detail).member("choices", Value::Array(choices))
 }
 

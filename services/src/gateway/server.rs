@@ -2,30 +2,23 @@
 //! routes. `warp::serve` sets no timer on hyper, so that a half-sent request would stay open for ever.
 
 use std::convert::Infallible;
-use std::io;
-use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::connection::{Deadlines, Guarded, TurnBody, Turns};
 use super::{Gateway, Limits, Options, dispatch};
+use crate::accept::{Accepted, Acceptor};
 
 /// What hyper may read of a request's head beyond the headers' own bound: the longest URI that its parser
 /// takes, so that one that is too long for us still gets an answer that says so.
 const URI_ROOM: usize = 64 << 10;
-
-/// The pause after a failed accept doubles from here to [`ACCEPT_PAUSE_MAX`].
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Serves the REST interface on `listener` until `cancel`, then lets open requests end within
 /// [`Limits::drain`].
@@ -37,32 +30,14 @@ pub async fn serve(listener: TcpListener, options: Options, cancel: Cancellation
     let limits = options.limits.clone();
     let metrics = options.metrics.clone();
     let routes = warp::service(dispatch::filter(Gateway::new(options)));
-    let free = Arc::new(Semaphore::new(limits.max_connections));
+    let mut acceptor = Acceptor::new(listener, limits.max_connections);
     let graceful = GracefulShutdown::new();
     let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
-    let mut pause = ACCEPT_PAUSE;
     loop {
-        let accepted = async {
-            let permit = free.clone().acquire_owned().await.map_err(io::Error::other)?;
-            listener.accept().await.map(|(stream, remote)| (stream, remote, permit))
-        };
-        let (stream, remote, permit) = tokio::select! {
+        let Accepted { stream, remote, place } = tokio::select! {
             () = cancel.cancelled() => break,
-            accepted = accepted => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) if is_of_one_connection(&error) => continue,
-                Err(error) => {
-                    tracing::warn!(%error, ?pause, "cannot accept connections, trying again after a pause");
-                    tokio::select! {
-                        () = cancel.cancelled() => break,
-                        () = tokio::time::sleep(pause) => {}
-                    }
-                    pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
-                    continue;
-                }
-            },
+            accepted = acceptor.accept() => accepted,
         };
-        pause = ACCEPT_PAUSE;
         let (turns, open) = (Turns::default(), metrics.connection());
         let io = guard(stream, &limits, turns.clone());
         let service = service_fn({
@@ -83,10 +58,10 @@ pub async fn serve(listener: TcpListener, options: Options, cancel: Cancellation
                     tracing::debug!(%remote, %error, "connection ended early");
                 },
             }
-            drop((permit, open));
+            drop((place, open));
         });
     }
-    drop(listener);
+    drop(acceptor);
     tasks.close();
     if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
         tracing::info!(connections = tasks.len(), "requests still open after the drain time, closing them");
@@ -109,14 +84,6 @@ fn builder(limits: &Limits) -> http1::Builder {
 }
 
 fn guard(stream: TcpStream, limits: &Limits, turns: Turns) -> TokioIo<Guarded<TcpStream>> {
-    // Only a matter of latency: a socket that refuses it works as well.
-    let _ = stream.set_nodelay(true);
     let deadlines = Deadlines { head: limits.header_timeout, idle: limits.idle, stall: limits.stall };
     TokioIo::new(Guarded::new(stream, deadlines, turns))
-}
-
-/// Errors that belong to the connection being accepted and say nothing about the next one.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

@@ -40,7 +40,8 @@ fn failure(error: &ClientError) -> Problem {
         ClientError::NotFound(_) => {
             Problem::new(Kind::FileNotFound, "This peer shares no file at this path.")
         }
-        ClientError::Usage(_) | ClientError::Integrity(_) => changed(),
+        ClientError::Busy(why) => Problem::new(Kind::TooManyRequests, format!("{why}.")).retry_after(1),
+        ClientError::Usage(_) | ClientError::Integrity(_) | ClientError::Changed(_) => changed(),
         ClientError::TimedOut { .. } => Problem::new(Kind::Timeout, format!("{error}; ask again.")),
         ClientError::Unreachable { .. } => {
             Problem::new(Kind::Unavailable, format!("{error}.")).retry_after(2)

@@ -113,6 +113,8 @@ pub fn name_problem(name: &str) -> Option<&'static str> {
         Some("a file name holds no `/`; give only the base name, such as report.pdf")
     } else if name.contains('\0') {
         Some("a file name holds no NUL character; remove it")
+    } else if matches!(name, "." | "..") {
+        Some("`.` and `..` name folders, not files; give the base name of a file, such as report.pdf")
     } else {
         None
     }
@@ -177,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_is_no_base_name_is_said() {
-        for bad in ["", "a/b", "/", "a\0", &"é".repeat(128)] {
+        for bad in ["", "a/b", "/", "a\0", ".", "..", &"é".repeat(128)] {
             assert!(name_problem(bad).is_some(), "{bad:?}");
         }
         for good in ["a", ".hidden", "two\nlines", "e\u{301} 🦀", &"x".repeat(255)] {

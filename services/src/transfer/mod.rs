@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chordial_proto::transfer_v1::dummy_service_server::DummyServiceServer;
-use chordial_proto::transfer_v1::transfer_service_server::TransferServiceServer;
+use chordial_proto::transfer_v1::dummy_service_server::{self, DummyServiceServer};
+use chordial_proto::transfer_v1::transfer_service_server::{self, TransferServiceServer};
 use tonic::transport::Channel;
 
 use crate::shared_dir::{SharedDir, SharedDirError};
@@ -24,6 +24,9 @@ use catalog::CatalogClient;
 pub use body::Body;
 pub use download::Transfer;
 pub use dummy::Dummy;
+
+/// The full names of both services.
+pub const NAMES: [&str; 2] = [dummy_service_server::SERVICE_NAME, transfer_service_server::SERVICE_NAME];
 
 /// Largest chunk that can be asked for, bytes: well below what one gRPC message takes.
 pub const MAX_CHUNK: usize = 1 << 20;

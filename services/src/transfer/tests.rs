@@ -43,6 +43,7 @@ async fn serve(directory: &Path, with_catalog: bool, max_downloads: usize) -> Pe
             peer_name: "p1".to_owned(),
             rescan: Duration::from_secs(60),
             hashers: 1,
+            digests: None,
         };
         server = server.add_service(Catalog::start(options, cancel.clone()).unwrap().service());
     }

@@ -109,6 +109,11 @@ impl TestPeer {
         self.url(0)
     }
 
+    /// `http://127.0.0.1:PORT` of its catalog service.
+    pub fn catalog(&self) -> String {
+        self.url(1)
+    }
+
     /// `http://127.0.0.1:PORT` of its transfer service.
     pub fn transfer(&self) -> String {
         self.url(2)
@@ -202,6 +207,22 @@ impl TestPeer {
     /// Whether any of its processes was started and not ended from here.
     pub fn runs(&self) -> bool {
         !self.processes.is_empty()
+    }
+
+    /// The number of its one process.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn id(&self) -> u32 {
+        self.processes.get("all").expect("it runs").id()
+    }
+
+    /// Sends its one process a signal: `STOP`, `CONT`, ….
+    ///
+    /// # Panics
+    /// Where it does not run, or the system refuses.
+    pub fn signal(&mut self, name: &str) {
+        self.processes.get_mut("all").expect("it runs").signal(name);
     }
 
     /// Kills all its processes: SIGKILL.

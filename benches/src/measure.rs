@@ -1,0 +1,69 @@
+//! One kind of question, asked many times: one after another, then many at once.
+
+use std::time::{Duration, Instant};
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+
+/// Questions one after another.
+pub const ONE_BY_ONE: usize = 5_000;
+/// Questions with [`IN_FLIGHT`] of them under way at any moment.
+pub const TOGETHER: usize = 20_000;
+/// Questions under way at the same time.
+pub const IN_FLIGHT: usize = 64;
+/// Asked before anything is measured: connections are made, caches filled.
+const WARM_UP: usize = 500;
+
+/// What came out.
+pub struct Sample {
+    /// How long each question took by itself, sorted.
+    times: Vec<Duration>,
+    /// Questions per second with [`IN_FLIGHT`] under way.
+    per_second: f64,
+}
+
+impl Sample {
+    /// Asks; the question gets a number that differs each time.
+    pub async fn take(ask: impl AsyncFn(usize) -> anyhow::Result<()>) -> anyhow::Result<Sample> {
+        for number in 0..WARM_UP {
+            ask(number).await?;
+        }
+        let mut times = Vec::with_capacity(ONE_BY_ONE);
+        for number in 0..ONE_BY_ONE {
+            let started = Instant::now();
+            ask(number).await?;
+            times.push(started.elapsed());
+        }
+        times.sort();
+        let started = Instant::now();
+        stream::iter(0..TOGETHER)
+            .map(|number| ask(number))
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect::<Vec<()>>()
+            .await?;
+        Ok(Sample { times, per_second: TOGETHER as f64 / started.elapsed().as_secs_f64() })
+    }
+
+    fn micros(&self, part: f64) -> f64 {
+        self.times[(self.times.len() as f64 * part) as usize].as_secs_f64() * 1e6
+    }
+
+    /// One line of the table, beside the reference.
+    pub fn print(&self, peers: usize, what: &str, bare: &Sample) {
+        println!(
+            "{peers:>5}  {what:<38} {:>7.0} {:>7.0} {:>6.2} {:>9.0} {:>6.2}",
+            self.micros(0.5),
+            self.micros(0.99),
+            self.micros(0.5) / bare.micros(0.5),
+            self.per_second,
+            self.per_second / bare.per_second
+        );
+    }
+}
+
+/// What the columns are.
+pub fn header() {
+    println!(
+        "peers  {:<38} {:>7} {:>7} {:>6} {:>9} {:>6}",
+        "what", "p50 µs", "p99 µs", "ratio", "per s", "ratio"
+    );
+}
