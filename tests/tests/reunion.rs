@@ -116,7 +116,8 @@ fn wrong_state(seed: u64) {
     // Some of those in the lists are dead.
     let dead = network.draw(1 + peers / 4);
     for host in (0..dead).map(|n| peers - 1 - n) {
-        network.crash(host, if network.draw(2) == 0 { Crash::Process } else { Crash::Host });
+        let how = if network.draw(2) == 0 { Crash::Process } else { Crash::Host };
+        network.crash(host, how);
     }
     network.settle(4 * MINUTE);
     assert_eq!(network.members().len(), peers - dead, "seed {seed}");
