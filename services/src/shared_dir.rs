@@ -9,9 +9,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 
+mod below;
 mod path;
+mod store;
 
 pub use path::{MAX_NAME, MAX_PATH, PathError, SharedPath, name_problem, nfc, shorten};
+pub use store::{Incoming, StoreError};
 
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
