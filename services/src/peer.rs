@@ -28,7 +28,7 @@ const CLOSE: Duration = Duration::from_secs(3);
 const FIRST_NOTE: Duration = Duration::from_secs(1);
 /// Between two notes of them.
 const REMEMBER: Duration = Duration::from_secs(10);
-/// A download whose reader takes nothing for so long is ended.
+/// A transfer whose other side does nothing for so long is ended.
 const STALL: Duration = Duration::from_secs(30);
 
 /// Runs `services` of a peer until Ctrl-C or SIGTERM; then leaves the ring.
@@ -197,6 +197,11 @@ impl Peer {
             chunk: self.config.transfer.chunk,
             max_downloads: self.config.transfer.max_downloads,
             stall: STALL,
+            uploads: self.config.transfer.uploads.then_some(transfer::UploadOptions {
+                max_uploads: self.config.transfer.max_uploads,
+                max_size: self.config.transfer.max_upload_size,
+                quota: self.config.transfer.upload_quota,
+            }),
         })?;
         self.serve(listener, Routes::new(dummy).add_service(transfer));
         Ok(())

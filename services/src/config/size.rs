@@ -26,7 +26,9 @@ pub(super) fn parse(text: &str) -> Result<u64, &'static str> {
     let bytes = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, bytes)| *bytes);
     match (number.parse::<u64>(), bytes) {
         (Ok(number), Some(bytes)) => number.checked_mul(bytes).ok_or("is more than 64 bits of bytes"),
-        _ => Err("must be a whole number of bytes with its unit, such as \"10GiB\" or \"500MB\"; \"0\": no limit"),
+        _ => Err(
+            "must be a whole number of bytes with its unit, such as \"10GiB\" or \"500MB\"; \"0\": no limit",
+        ),
     }
 }
 

@@ -251,7 +251,12 @@ fn peer_toml_shows_every_key_with_its_default() {
             other => other.to_string(),
         };
         assert_eq!(shown, key.default, "{}", key.path);
-        assert_eq!(value.is_str(), matches!(key.kind, Kind::Text | Kind::Duration | Kind::Size), "{}", key.path);
+        assert_eq!(
+            value.is_str(),
+            matches!(key.kind, Kind::Text | Kind::Duration | Kind::Size),
+            "{}",
+            key.path
+        );
     }
 }
 

@@ -123,9 +123,7 @@ mod tests {
         assert_eq!(dir.remove_leftovers().unwrap(), 2);
         written.store(false).unwrap();
         assert!(at("sub/new").exists());
-        for kept in
-            [".chordial-upload-mine.part", "chordial-upload-0123456789abcdef.part", "song.mp3.part"]
-        {
+        for kept in [".chordial-upload-mine.part", "chordial-upload-0123456789abcdef.part", "song.mp3.part"] {
             assert!(at(kept).exists(), "{kept}");
         }
     }

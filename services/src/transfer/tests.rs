@@ -58,7 +58,7 @@ async fn serve(directory: &Path, with_catalog: bool, max_downloads: usize) -> Pe
 
 fn options(directory: &Path, catalog: Channel, max_downloads: usize) -> Options {
     let (directory, peer_name) = (directory.to_owned(), "p1".to_owned());
-    Options { directory, peer_name, catalog, chunk: 1000, max_downloads, stall: LONG }
+    Options { directory, peer_name, catalog, chunk: 1000, max_downloads, stall: LONG, uploads: None }
 }
 
 impl Peer {
