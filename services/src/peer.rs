@@ -148,11 +148,10 @@ impl Peer {
             ..::chord::Peer::stranger(&own)
         };
         let url = |service| self.addresses.advertised(service).url();
-        let gateway = self.config.gateway.public_url.clone().unwrap_or_else(|| url(Service::Gateway));
         let services = ::chord::Services {
             catalog: url(Service::Catalog).into(),
             transfer: url(Service::Transfer).into(),
-            gateway: gateway.into(),
+            gateway: self.public_gateway_url().into(),
         };
         tracing::info!("{} is {} on ring {}", self.config.name, me.id, self.config.ring);
         let node = ::chord::Node::new(me, services, core_config(&self.config));
@@ -219,6 +218,7 @@ impl Peer {
             chord: self.addresses.channel(Service::Chord)?,
             transfer: gateway::file_channel(self.addresses.endpoint(Service::Transfer)?),
             peer_name: self.config.name.clone(),
+            url: self.public_gateway_url(),
             limits,
             metrics: gateway::Metrics::new(),
         };
@@ -278,6 +278,11 @@ impl Peer {
     /// Its transfer service, as others dial it.
     pub fn transfer_url(&self) -> String {
         self.addresses.advertised(Service::Transfer).url()
+    }
+
+    /// Its gateway, as callers are told it.
+    fn public_gateway_url(&self) -> String {
+        self.config.gateway.public_url.clone().unwrap_or_else(|| self.gateway_url())
     }
 
     /// Its gateway, as others dial it.

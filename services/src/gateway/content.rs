@@ -81,7 +81,7 @@ async fn open(
     let address: Address = services.map_or("", |services| services.transfer.as_str()).parse()?;
     let holder = Holder::new(address.connect(within).await?, address.to_string(), stall);
     let (header, mut bytes) = holder.open(&entry(source).path, offset, length).await?;
-    if !same_content(&header, state) {
+    if !same_content(&header, entry(source)) {
         return Err(ClientError::Integrity(format!(
             "at {address} the file has changed since it was published"
         )));
@@ -92,9 +92,12 @@ async fn open(
     }
 }
 
-fn same_content(header: &FileHeader, state: &State) -> bool {
-    let known = !header.digest.is_empty() && !state.digest.is_empty();
-    header.size == state.size && (!known || header.digest == state.digest)
+/// Whether the holder's file is still the one that it published. Until it has computed the digest anew, a file
+/// that was changed is known by its time alone.
+fn same_content(header: &FileHeader, entry: &Entry) -> bool {
+    let known = !header.digest.is_empty() && !entry.digest.is_empty();
+    let same = if known { header.digest == entry.digest } else { header.modified_ms == entry.modified_ms };
+    header.size == entry.size && same
 }
 
 /// The sources that the query allows.

@@ -15,6 +15,8 @@ mod version;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upload_tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
