@@ -56,7 +56,7 @@ pub async fn get(
     let mut failures = Vec::new();
     for source in &sources {
         let within = ATTEMPT.min(until.saturating_duration_since(Instant::now()));
-        let attempt = open(source, &state, offset, length, within, gateway.limits.stall);
+        let attempt = open(source, offset, length, within, gateway.limits.stall);
         let failure = match tokio::time::timeout(within, attempt).await {
             Ok(Ok((first, rest))) => return Ok(pump::fill(head, Some(first), rest, gateway.metrics.clone())),
             Ok(Err(error)) => error.to_string(),
@@ -71,7 +71,6 @@ pub async fn get(
 /// The first bytes, so that a holder which fails before them can still be replaced, and what follows.
 async fn open(
     source: &Source,
-    state: &State,
     offset: u64,
     length: u64,
     within: Duration,

@@ -1,6 +1,5 @@
 //! `PUT /files/{path}`: a file into this peer's shared directory, through its transfer service.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -97,7 +96,10 @@ where
         gateway.upstream.may_upload(&header).await.map_err(|problem| of_condition(problem, &condition))?;
     }
     let (sender, receiver) = mpsc::channel(WAITING);
-    let mut call = pin!(gateway.upstream.upload(messages(header, receiver)));
+    // A task of its own: where this request is dropped, the call must hear so by its messages. Cancelled, it could
+    // be taken for one that has ended well.
+    let upstream = gateway.upstream.clone();
+    let mut call = tokio::spawn(async move { upstream.upload(messages(header, receiver)).await });
     let fed = async {
         feed(gateway, body, &sender).await?;
         // Somebody else may have stored another file meanwhile.
@@ -110,10 +112,12 @@ where
         outcome = &mut call => outcome,
         fed = fed => {
             fed?;
-            let late = || Problem::new(Kind::Timeout, "The transfer service did not store the file in time.");
-            timeout(STORE, call).await.unwrap_or_else(|_| Err(late()))
+            let late = "The transfer service did not store the file in time.";
+            timeout(STORE, call).await.map_err(|_| Problem::new(Kind::Timeout, late))?
         }
     };
+    let outcome =
+        outcome.map_err(|error| Problem::new(Kind::Internal, format!("The upload failed: {error}.")))?;
     outcome.map_err(|problem| of_condition(problem, &condition))
 }
 

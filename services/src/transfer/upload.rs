@@ -117,20 +117,45 @@ impl Uploads {
 
     async fn receive(
         &self,
-        mut parts: Streaming<TransferServiceUploadRequest>,
+        parts: Streaming<TransferServiceUploadRequest>,
         path: SharedPath,
         header: UploadHeader,
         held: Held,
         most: u64,
     ) -> Result<TransferServiceUploadResponse, Status> {
+        let mut writing = None;
+        let failed = match self.pump(parts, &path, &header, held, most, &mut writing).await {
+            Ok(mut writing) => match self.send(&mut writing, Step::Store, &path).await {
+                Ok(()) => return self.outcome(&mut writing).await,
+                Err(status) => status,
+            },
+            Err(status) => status,
+        };
+        // Who hears of the failure finds its slot free and no temporary file.
+        if let Some(Writing { steps, outcome }) = writing.filter(|writing| !writing.outcome.is_finished()) {
+            drop(steps);
+            let _ = timeout(DISK, outcome).await;
+        }
+        Err(failed)
+    }
+
+    /// Passes all bytes on to the writer. What it returns is to be stored; `writing` keeps one that is not.
+    async fn pump(
+        &self,
+        mut parts: Streaming<TransferServiceUploadRequest>,
+        path: &SharedPath,
+        header: &UploadHeader,
+        held: Held,
+        most: u64,
+        writing: &mut Option<Writing>,
+    ) -> Result<Writing, Status> {
         let mut pace = Pace { since: Instant::now(), bytes: 0, stall: self.stall };
         let mut received: u64 = 0;
         let mut held = Some(held);
-        let mut writing: Option<Writing> = None;
         loop {
             let part = match timeout_at(pace.deadline().into(), next(&mut parts)).await {
                 Ok(part) => part?,
-                Err(_) => return Err(refusal::stalled(&path)),
+                Err(_) => return Err(refusal::stalled(path)),
             };
             let bytes = match part {
                 Some(Part::Chunk(bytes)) => bytes,
@@ -140,30 +165,31 @@ impl Uploads {
             };
             received = received.saturating_add(bytes.len() as u64);
             if header.size.is_some_and(|size| received > size) {
-                return Err(refusal::not_the_bytes(&path, "more bytes came than were announced"));
+                return Err(refusal::not_the_bytes(path, "more bytes came than were announced"));
             }
             if received > most {
                 return Err(refusal::too_large(&self.peer, most));
             }
             pace.moved(bytes.len());
-            let writing = match &mut writing {
+            let writing = match writing {
                 Some(writing) => writing,
-                none => none.insert(self.start(&path, &header, held.take())?),
+                none => none.insert(self.start(path, header, held.take())?),
             };
             let before = Instant::now();
-            self.send(writing, Step::Write(bytes), &path).await?;
+            self.send(writing, Step::Write(bytes), path).await?;
             pace.pause(before.elapsed());
         }
+        // To tonic, a call that its caller has cancelled looks as if it had ended well. The server drops it as
+        // soon as it waits, so that a part of a file is not taken for the whole.
+        tokio::task::yield_now().await;
         if let Some(size) = header.size.filter(|size| *size != received) {
             let why = format!("{received} of the {size} announced bytes came");
-            return Err(refusal::not_the_bytes(&path, &why));
+            return Err(refusal::not_the_bytes(path, &why));
         }
-        let mut writing = match writing {
-            Some(writing) => writing,
-            None => self.start(&path, &header, held)?,
-        };
-        self.send(&mut writing, Step::Store, &path).await?;
-        self.outcome(&mut writing).await
+        match writing.take() {
+            Some(writing) => Ok(writing),
+            None => self.start(path, header, held),
+        }
     }
 
     fn start(&self, path: &SharedPath, header: &UploadHeader, held: Option<Held>) -> Result<Writing, Status> {

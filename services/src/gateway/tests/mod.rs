@@ -5,6 +5,7 @@ mod bad_input;
 mod connections;
 mod fakes;
 mod file_bytes;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::time::Duration;
