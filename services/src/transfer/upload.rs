@@ -171,12 +171,12 @@ impl Uploads {
                 return Err(refusal::too_large(&self.peer, most));
             }
             pace.moved(bytes.len());
-            let writing = match writing {
-                Some(writing) => writing,
-                none => none.insert(self.start(path, header, held.take())?),
+            let begun = match writing.take() {
+                Some(begun) => begun,
+                None => self.start(path, header, held.take())?,
             };
             let before = Instant::now();
-            self.send(writing, Step::Write(bytes), path).await?;
+            self.send(writing.insert(begun), Step::Write(bytes), path).await?;
             pace.pause(before.elapsed());
         }
         // To tonic, a call that its caller has cancelled looks as if it had ended well. The server drops it as
