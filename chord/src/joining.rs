@@ -18,11 +18,16 @@ const STEPS: u8 = 64;
 const CALM: (u32, u32) = (3, 10);
 /// Rounds in which no remembered peer answered before a peer without friends founds.
 const LONELY: u32 = 3;
+/// Rounds in a row in which all friends turned out to be this peer itself before it founds: a name that stands
+/// for many peers may at first lead to this one only.
+const MIRRORED: u32 = 8;
 
 /// What a joining peer knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Joining {
     friends: Vec<Peer>,
+    /// The rounds in a row in which every friend was this peer itself; `None` if it was given no friends.
+    mirrored: Option<u32>,
     remembered: Vec<Peer>,
     /// Peers that are joining, too.
     known: BTreeMap<Id, Peer>,
@@ -36,6 +41,11 @@ pub(crate) struct Joining {
 impl Joining {
     pub(crate) fn has_friends(&self) -> bool {
         !self.friends.is_empty()
+    }
+
+    /// Whether it has friends, and all of them are this peer itself.
+    fn is_mirrored(&self) -> bool {
+        self.mirrored.is_some_and(|rounds| rounds > 0)
     }
 }
 
@@ -53,9 +63,17 @@ pub struct JoinRound {
 impl Node {
     pub(crate) fn start(&mut self, friends: Vec<Peer>, remembered: Vec<Peer>, out: &mut Vec<Output>) {
         let other = |peer: &Peer| peer.address != self.me.address;
-        self.joining.friends = friends.into_iter().filter(other).collect();
         self.joining.remembered = remembered.into_iter().filter(other).take(KNOWN).collect();
+        self.set_friends(friends);
         self.join_round(out);
+    }
+
+    pub(crate) fn set_friends(&mut self, mut friends: Vec<Peer>) {
+        friends.retain(|peer| peer.address != self.me.address);
+        if !friends.is_empty() {
+            self.joining.mirrored.get_or_insert(0);
+        }
+        self.joining.friends = friends;
     }
 
     /// Asks friends, peers remembered, and peers known to be joining, one after another.
@@ -151,7 +169,9 @@ impl Node {
         let smallest = joining.known.keys().next().is_some_and(|smallest| self.me.id < *smallest);
         let wrong_ring = round.refusal.is_some();
         let lonely = joining.known.is_empty() && !joining.has_friends();
-        let nobody_left = joining.remembered.is_empty() || joining.rounds >= LONELY;
+        joining.mirrored = joining.mirrored.map(|rounds| if lonely { rounds + 1 } else { 0 });
+        let nobody_left = (joining.remembered.is_empty() || joining.rounds >= LONELY)
+            && joining.mirrored.is_none_or(|rounds| rounds >= MIRRORED);
         if (lonely && nobody_left) || (smallest && !wrong_ring && joining.calm >= patience) {
             return self.found(out);
         }
@@ -163,6 +183,7 @@ impl Node {
         }
         let wait = match self.joining.rounds {
             _ if !self.joining.known.is_empty() => 150..300,
+            _ if self.joining.is_mirrored() => 500..1000,
             0..3 => 200..500,
             3..8 => 700..1300,
             _ => 2000..4000,
@@ -187,6 +208,7 @@ impl Node {
             _ if !self.joining.known.is_empty() => {
                 "the peers reached are joining, too; one of them will found".into()
             }
+            _ if self.joining.is_mirrored() => "all friends are this peer itself; it will found".into(),
             _ => format!("no friend answers ({}); trying on", list(&round.silent)),
         }
     }

@@ -212,6 +212,12 @@ impl Network {
         self.input(host, Input::Start { friends, remembered });
     }
 
+    /// Tells a running peer who its friends are now.
+    pub fn befriend(&mut self, host: usize, friends: &[usize]) {
+        let friends = friends.iter().map(|friend| Peer::stranger(&self.hosts[*friend].address)).collect();
+        self.input(host, Input::Friends(friends));
+    }
+
     /// Ends a peer without warning.
     pub fn crash(&mut self, host: usize, how: Crash) {
         self.note(host, "crash", &how);

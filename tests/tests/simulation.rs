@@ -436,8 +436,31 @@ fn keepers_that_compare_more_often_than_they_count_still_let_a_dead_publisher_go
 fn a_peer_whose_only_friend_is_itself_under_another_name_founds() {
     let mut network = Network::new(1, Config::default(), Weather::default());
     let host = network.start_as("localhost:7300", &["also-me:7300"]);
-    network.run(Duration::from_secs(5));
+    network.run(Duration::from_secs(10));
     assert_eq!(network.node(host).unwrap().status(), Status::Member);
+}
+
+#[test]
+fn peers_whose_common_name_leads_to_themselves_at_first_form_one_ring() {
+    for seed in 0..200 {
+        let mut network = Network::new(seed, Config::default(), Weather::default());
+        let peers = 2 + seed as usize % 6;
+        for host in 0..peers {
+            network.start_as(&format!("p{host}:7300"), &[&format!("all-{host}:7300")]);
+        }
+        // Before the first of them founds, or after all of them have.
+        let late = seed % 2 == 1;
+        network.run(Duration::from_secs(if late { 20 } else { 3 }));
+        assert_eq!(network.members().len(), if late { peers } else { 0 }, "seed {seed}");
+        for host in 0..peers {
+            let others: Vec<usize> = (0..peers).filter(|other| *other != host).collect();
+            network.befriend(host, &others);
+            let pause = network.draw(3000) as u64;
+            network.run(Duration::from_millis(pause));
+        }
+        network.settle(MINUTE);
+        assert_eq!(network.members().len(), peers, "seed {seed}");
+    }
 }
 
 #[test]
