@@ -57,6 +57,8 @@ pub struct JoinRound {
     asked: Arc<str>,
     steps: u8,
     silent: Vec<Peer>,
+    /// Addresses of friends that led back here.
+    mirrors: Vec<Arc<str>>,
     refusal: Option<(Peer, Refusal)>,
 }
 
@@ -86,7 +88,8 @@ impl Node {
             }
         }
         let asked = self.me.address.clone();
-        let round = JoinRound { queue, asked, steps: 0, silent: Vec::new(), refusal: None };
+        let (silent, mirrors) = (Vec::new(), Vec::new());
+        let round = JoinRound { queue, asked, steps: 0, silent, mirrors, refusal: None };
         self.ask_next(round, out);
     }
 
@@ -112,9 +115,9 @@ impl Node {
             return;
         }
         match outcome {
-            // The friend's address leads back here.
             Outcome::Answer(_) if from.id == self.me.id => {
                 self.joining.friends.retain(|friend| friend.address != round.asked);
+                round.mirrors.push(round.asked.clone());
             }
             Outcome::Answer(Response::Neighbors(neighbors)) => {
                 return self.become_member(from, neighbors.successors, out);
@@ -168,7 +171,9 @@ impl Node {
         let patience = if unreachable { CALM.1 } else { CALM.0 };
         let smallest = joining.known.keys().next().is_some_and(|smallest| self.me.id < *smallest);
         let wrong_ring = round.refusal.is_some();
-        let lonely = joining.known.is_empty() && !joining.has_friends();
+        // A name that was looked up meanwhile may be among the friends again.
+        let mirror = |friend: &Peer| round.mirrors.contains(&friend.address);
+        let lonely = joining.known.is_empty() && joining.friends.iter().all(mirror);
         joining.mirrored = joining.mirrored.map(|rounds| if lonely { rounds + 1 } else { 0 });
         let nobody_left = (joining.remembered.is_empty() || joining.rounds >= LONELY)
             && joining.mirrored.is_none_or(|rounds| rounds >= MIRRORED);

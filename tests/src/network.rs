@@ -214,8 +214,13 @@ impl Network {
 
     /// Tells a running peer who its friends are now.
     pub fn befriend(&mut self, host: usize, friends: &[usize]) {
-        let friends = friends.iter().map(|friend| Peer::stranger(&self.hosts[*friend].address)).collect();
-        self.input(host, Input::Friends(friends));
+        let addresses: Vec<_> = friends.iter().map(|friend| self.hosts[*friend].address.clone()).collect();
+        self.befriend_as(host, &addresses.iter().map(|address| &**address).collect::<Vec<_>>());
+    }
+
+    /// The same, by addresses.
+    pub fn befriend_as(&mut self, host: usize, friends: &[&str]) {
+        self.input(host, Input::Friends(friends.iter().map(|address| Peer::stranger(address)).collect()));
     }
 
     /// Ends a peer without warning.

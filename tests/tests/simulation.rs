@@ -441,6 +441,22 @@ fn a_peer_whose_only_friend_is_itself_under_another_name_founds() {
 }
 
 #[test]
+fn a_peer_that_is_told_again_and_again_of_itself_only_founds() {
+    // The peers remembered do not answer, so that each round takes longer than the pause between two tellings.
+    let mut network = Network::new(1, Config::default(), Weather::default());
+    let gone = [network.start(&[]), network.start(&[0])];
+    network.settle(MINUTE);
+    gone.iter().for_each(|host| network.crash(*host, Crash::Host));
+    let itself = network.start_as("p:7300", &["all:7300"]);
+    network.restart(itself, &[], &gone);
+    for _ in 0..20 {
+        network.befriend_as(itself, &["all:7300"]);
+        network.run(Duration::from_secs(2));
+    }
+    assert_eq!(network.node(itself).unwrap().status(), Status::Member);
+}
+
+#[test]
 fn peers_whose_common_name_leads_to_themselves_at_first_form_one_ring() {
     for seed in 0..200 {
         let mut network = Network::new(seed, Config::default(), Weather::default());
