@@ -24,7 +24,7 @@ pub async fn unary() -> anyhow::Result<Sample> {
     let client = HealthClient::new(Endpoint::from_shared(url)?.tcp_nodelay(true).connect().await?);
     let sample = Sample::take(async |_| {
         client.clone().check(HealthCheckRequest::default()).await?;
-        Ok(())
+        Ok(None)
     })
     .await;
     serving.abort();
@@ -40,7 +40,8 @@ pub async fn get() -> anyhow::Result<Sample> {
     let connections = web::open(address, IN_FLIGHT).await?;
     let sample = Sample::take(async |number| {
         let mut connection = connections[number % IN_FLIGHT].lock().await;
-        connection.get("/bare").await
+        connection.get("/bare").await?;
+        Ok(None)
     })
     .await;
     serving.abort();

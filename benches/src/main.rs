@@ -64,15 +64,15 @@ async fn one_size(size: usize) -> anyhow::Result<()> {
 
     let owner = Sample::take(async |number| {
         let key = Id::of(&number.to_be_bytes());
-        handle(number).look_up(key, Read::Nothing, LOOKUP).await?;
-        Ok(())
+        let found = handle(number).look_up(key, Read::Nothing, LOOKUP).await?;
+        Ok(Some(found.route.steps.len()))
     })
     .await?;
     owner.print(size, "who is responsible, in process", &tonic);
     let found = Sample::take(async |number| {
         let found = handle(number).look_up(Id::of(name(number).as_bytes()), Read::Key(100), LOOKUP).await?;
-        ensure!(!found.reading.entries.is_empty(), "{} was not found", name(number));
-        Ok(())
+        ensure!(!found.reading.sources.is_empty(), "{} was not found", name(number));
+        Ok(Some(found.route.steps.len()))
     })
     .await?;
     found.print(size, "who has this file, in process", &tonic);
@@ -81,8 +81,9 @@ async fn one_size(size: usize) -> anyhow::Result<()> {
     let chord = ChordServiceClient::new(channel.clone());
     let owner = Sample::take(async |number| {
         let key = Id::of(&number.to_be_bytes()).to_bytes().to_vec();
-        chord.clone().find_successor(FindSuccessorRequest { target: Some(Target::Key(key)) }).await?;
-        Ok(())
+        let request = FindSuccessorRequest { target: Some(Target::Key(key)) };
+        let answer = chord.clone().find_successor(request).await?.into_inner();
+        Ok(answer.route.map(|route| route.hops as usize))
     })
     .await?;
     owner.print(size, "who is responsible, gRPC to one peer", &tonic);
@@ -90,7 +91,7 @@ async fn one_size(size: usize) -> anyhow::Result<()> {
     let found = Sample::take(async |number| {
         let answer = index.clone().find(FindRequest { name: name(number).to_owned() }).await?;
         ensure!(answer.get_ref().total == 1, "{} was not found", name(number));
-        Ok(())
+        Ok(answer.into_inner().route.map(|route| route.hops as usize))
     })
     .await?;
     found.print(size, "who has this file, gRPC to one peer", &tonic);
@@ -99,7 +100,8 @@ async fn one_size(size: usize) -> anyhow::Result<()> {
     let get = async |number: usize, path: &str| {
         let mut connection: tokio::sync::MutexGuard<'_, Connection> =
             connections[number % IN_FLIGHT].lock().await;
-        connection.get(path).await
+        connection.get(path).await?;
+        Ok(None)
     };
     let live = Sample::take(async |number| get(number, "/livez").await).await?;
     live.print(size, "GET /livez, REST of one peer", &warp);

@@ -17,30 +17,36 @@ const WARM_UP: usize = 500;
 pub struct Sample {
     /// How long each question took by itself, sorted.
     times: Vec<Duration>,
+    /// Calls to other peers that a question took in the mean, where that is known.
+    calls: Option<f64>,
     /// Questions per second with [`IN_FLIGHT`] under way.
     per_second: f64,
 }
 
 impl Sample {
-    /// Asks; the question gets a number that differs each time.
-    pub async fn take(ask: impl AsyncFn(usize) -> anyhow::Result<()>) -> anyhow::Result<Sample> {
+    /// Asks; the question gets a number that differs each time, and returns how many calls to other peers it
+    /// took, if it knows.
+    pub async fn take(ask: impl AsyncFn(usize) -> anyhow::Result<Option<usize>>) -> anyhow::Result<Sample> {
         for number in 0..WARM_UP {
             ask(number).await?;
         }
         let mut times = Vec::with_capacity(ONE_BY_ONE);
+        let mut calls = Some(0);
         for number in 0..ONE_BY_ONE {
             let started = Instant::now();
-            ask(number).await?;
+            let took = ask(number).await?;
             times.push(started.elapsed());
+            calls = calls.zip(took).map(|(sum, calls)| sum + calls);
         }
         times.sort();
         let started = Instant::now();
         stream::iter(0..TOGETHER)
             .map(|number| ask(number))
             .buffer_unordered(IN_FLIGHT)
-            .try_collect::<Vec<()>>()
+            .try_for_each(async |_| Ok(()))
             .await?;
-        Ok(Sample { times, per_second: TOGETHER as f64 / started.elapsed().as_secs_f64() })
+        let calls = calls.map(|calls| calls as f64 / ONE_BY_ONE as f64);
+        Ok(Sample { times, calls, per_second: TOGETHER as f64 / started.elapsed().as_secs_f64() })
     }
 
     fn micros(&self, part: f64) -> f64 {
@@ -50,7 +56,8 @@ impl Sample {
     /// One line of the table, beside the reference.
     pub fn print(&self, peers: usize, what: &str, bare: &Sample) {
         println!(
-            "{peers:>5}  {what:<38} {:>7.0} {:>7.0} {:>6.2} {:>9.0} {:>6.2}",
+            "{peers:>5}  {what:<38} {:>5} {:>7.0} {:>7.0} {:>6.2} {:>9.0} {:>6.2}",
+            self.calls.map_or("".to_owned(), |calls| format!("{calls:.2}")),
             self.micros(0.5),
             self.micros(0.99),
             self.micros(0.5) / bare.micros(0.5),

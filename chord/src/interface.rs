@@ -48,11 +48,14 @@ pub enum Timer {
 pub enum Input {
     /// It starts: join through these friends, or through peers remembered, or found a ring.
     Start {
-        /// As configured, by address, first one first. A node that has friends never founds alone.
+        /// As configured, by address, first one first. A node that has friends never founds alone,
+        /// unless for some time all of them turn out to be itself.
         friends: Vec<Peer>,
         /// From an earlier life.
         remembered: Vec<Peer>,
     },
+    /// Who its friends are now: their names lead elsewhere than before.
+    Friends(Vec<Peer>),
     /// Leave gracefully; [`Output::Left`] follows.
     Leave,
     /// Find the peer responsible for a key and read there. [`Output::Found`] or [`Output::Lost`] follows.

@@ -18,11 +18,16 @@ const STEPS: u8 = 64;
 const CALM: (u32, u32) = (3, 10);
 /// Rounds in which no remembered peer answered before a peer without friends founds.
 const LONELY: u32 = 3;
+/// Rounds in a row in which all friends turned out to be this peer itself before it founds: a name that stands
+/// for many peers may at first lead to this one only.
+const MIRRORED: u32 = 8;
 
 /// What a joining peer knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Joining {
     friends: Vec<Peer>,
+    /// The rounds in a row in which every friend was this peer itself; `None` if it was given no friends.
+    mirrored: Option<u32>,
     remembered: Vec<Peer>,
     /// Peers that are joining, too.
     known: BTreeMap<Id, Peer>,
@@ -41,6 +46,11 @@ impl Joining {
     pub(crate) fn has_friends(&self) -> bool {
         !self.friends.is_empty()
     }
+
+    /// Whether it has friends, and all of them are this peer itself.
+    fn is_mirrored(&self) -> bool {
+        self.mirrored.is_some_and(|rounds| rounds > 0)
+    }
 }
 
 /// One round of asking: whom to ask next, and what went wrong so far.
@@ -51,15 +61,25 @@ pub struct JoinRound {
     asked: Arc<str>,
     steps: u8,
     silent: Vec<Peer>,
+    /// Addresses of friends that led back here.
+    mirrors: Vec<Arc<str>>,
     refusal: Option<(Peer, Refusal)>,
 }
 
 impl Node {
     pub(crate) fn start(&mut self, friends: Vec<Peer>, remembered: Vec<Peer>, out: &mut Vec<Output>) {
         let other = |peer: &Peer| peer.address != self.me.address;
-        self.joining.friends = friends.into_iter().filter(other).collect();
         self.joining.remembered = remembered.into_iter().filter(other).take(KNOWN).collect();
+        self.set_friends(friends);
         self.join_round(out);
+    }
+
+    pub(crate) fn set_friends(&mut self, mut friends: Vec<Peer>) {
+        friends.retain(|peer| peer.address != self.me.address);
+        if !friends.is_empty() {
+            self.joining.mirrored.get_or_insert(0);
+        }
+        self.joining.friends = friends;
     }
 
     /// Asks friends, peers remembered, and peers known to be joining, one after another.
@@ -72,7 +92,8 @@ impl Node {
             }
         }
         let asked = self.me.address.clone();
-        let round = JoinRound { queue, asked, steps: 0, silent: Vec::new(), refusal: None };
+        let (silent, mirrors) = (Vec::new(), Vec::new());
+        let round = JoinRound { queue, asked, steps: 0, silent, mirrors, refusal: None };
         self.ask_next(round, out);
     }
 
@@ -98,9 +119,9 @@ impl Node {
             return;
         }
         match outcome {
-            // The friend's address leads back here.
             Outcome::Answer(_) if from.id == self.me.id => {
                 self.joining.friends.retain(|friend| friend.address != round.asked);
+                round.mirrors.push(round.asked.clone());
             }
             Outcome::Answer(Response::Neighbors(neighbors)) => {
                 return self.become_member(from, neighbors.successors, out);
@@ -154,8 +175,12 @@ impl Node {
         let patience = if unreachable { CALM.1 } else { CALM.0 };
         let smallest = joining.known.keys().next().is_some_and(|smallest| self.me.id < *smallest);
         let wrong_ring = round.refusal.is_some();
-        let lonely = joining.known.is_empty() && !joining.has_friends();
-        let nobody_left = joining.remembered.is_empty() || joining.rounds >= LONELY;
+        // A name that was looked up meanwhile may be among the friends again.
+        let mirror = |friend: &Peer| round.mirrors.contains(&friend.address);
+        let lonely = joining.known.is_empty() && joining.friends.iter().all(mirror);
+        joining.mirrored = joining.mirrored.map(|rounds| if lonely { rounds + 1 } else { 0 });
+        let nobody_left = (joining.remembered.is_empty() || joining.rounds >= LONELY)
+            && joining.mirrored.is_none_or(|rounds| rounds >= MIRRORED);
         if (lonely && nobody_left) || (smallest && !wrong_ring && joining.calm >= patience) {
             return self.found(out);
         }
@@ -167,6 +192,7 @@ impl Node {
         }
         let wait = match self.joining.rounds {
             _ if !self.joining.known.is_empty() => 150..300,
+            _ if self.joining.is_mirrored() => 500..1000,
             0..3 => 200..500,
             3..8 => 700..1300,
             _ => 2000..4000,
@@ -191,6 +217,7 @@ impl Node {
             _ if !self.joining.known.is_empty() => {
                 "the peers reached are joining, too; one of them will found".into()
             }
+            _ if self.joining.is_mirrored() => "all friends are this peer itself; it will found".into(),
             _ => format!("no friend answers ({}); trying on", list(&round.silent)),
         }
     }

@@ -175,6 +175,7 @@ impl Node {
     pub fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Start { friends, remembered } => self.start(friends, remembered, out),
+            Input::Friends(friends) => self.set_friends(friends),
             Input::Leave => self.leave(out),
             Input::Lookup { ticket, key, read, within } => self.look_up(ticket, key, read, within, out),
             Input::Shared { present, gone } => {

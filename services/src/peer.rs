@@ -30,7 +30,7 @@ const CLOSE: Duration = Duration::from_secs(3);
 const FIRST_NOTE: Duration = Duration::from_secs(1);
 /// Between two notes of them.
 const REMEMBER: Duration = Duration::from_secs(10);
-/// A download whose reader takes nothing for so long is ended.
+/// A transfer whose other side does nothing for so long is ended.
 const STALL: Duration = Duration::from_secs(30);
 
 /// Runs `services` of a peer until Ctrl-C or SIGTERM; then leaves the ring.
@@ -150,11 +150,10 @@ impl Peer {
             ..::chord::Peer::stranger(&own)
         };
         let url = |service| self.addresses.advertised(service).url();
-        let gateway = self.config.gateway.public_url.clone().unwrap_or_else(|| url(Service::Gateway));
         let services = ::chord::Services {
             catalog: url(Service::Catalog).into(),
             transfer: url(Service::Transfer).into(),
-            gateway: gateway.into(),
+            gateway: self.public_gateway_url().into(),
         };
         tracing::info!("{} is {} on ring {}", self.config.name, me.id, self.config.ring);
         let node = ::chord::Node::new(me, services, core_config(&self.config));
@@ -206,6 +205,11 @@ impl Peer {
             chunk: self.config.transfer.chunk,
             max_downloads: self.config.transfer.max_downloads,
             stall: STALL,
+            uploads: self.config.transfer.uploads.then_some(transfer::UploadOptions {
+                max_uploads: self.config.transfer.max_uploads,
+                max_size: self.config.transfer.max_upload_size,
+                quota: self.config.transfer.upload_quota,
+            }),
         })?;
         self.serve(listener, Routes::new(dummy).add_service(transfer), &transfer::NAMES);
         Ok(())
@@ -223,6 +227,7 @@ impl Peer {
             chord: self.addresses.channel(Service::Chord)?,
             transfer: gateway::file_channel(self.addresses.endpoint(Service::Transfer)?),
             peer_name: self.config.name.clone(),
+            url: self.public_gateway_url(),
             limits,
             metrics: gateway::Metrics::new(),
         };
@@ -295,6 +300,11 @@ impl Peer {
     /// Its transfer service, as others dial it.
     pub fn transfer_url(&self) -> String {
         self.addresses.advertised(Service::Transfer).url()
+    }
+
+    /// Its gateway, as callers are told it.
+    fn public_gateway_url(&self) -> String {
+        self.config.gateway.public_url.clone().unwrap_or_else(|| self.gateway_url())
     }
 
     /// Its gateway, as others dial it.

@@ -9,11 +9,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 
+mod below;
 mod path;
 mod stamp;
+mod store;
 
 pub use path::{MAX_NAME, MAX_PATH, PathError, SharedPath, name_problem, nfc, shorten};
 pub use stamp::{Inode, Stamp};
+pub use store::{Incoming, StoreError};
 
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -238,6 +238,17 @@ impl Network {
         }
     }
 
+    /// Tells a running peer who its friends are now.
+    pub fn befriend(&mut self, host: usize, friends: &[usize]) {
+        let addresses: Vec<_> = friends.iter().map(|friend| self.hosts[*friend].address.clone()).collect();
+        self.befriend_as(host, &addresses.iter().map(|address| &**address).collect::<Vec<_>>());
+    }
+
+    /// The same, by addresses.
+    pub fn befriend_as(&mut self, host: usize, friends: &[&str]) {
+        self.input(host, Input::Friends(friends.iter().map(|address| Peer::stranger(address)).collect()));
+    }
+
     /// Ends a peer without warning.
     pub fn crash(&mut self, host: usize, how: Crash) {
         self.note(host, "crash", &how);

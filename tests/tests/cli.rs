@@ -303,7 +303,6 @@ fn fingers_are_a_part_of_the_node(asked: &TestPeer) {
 }
 
 #[test]
-#[ignore = "until chord-peer takes uploads"]
 fn put_shares_a_file_that_all_find() {
     let cluster = ring(2, &[("transfer.uploads", "true")]);
     let (taker, asked) = (&cluster.peers[0], &cluster.peers[1]);

@@ -223,7 +223,7 @@ async fn callers_on_all_services(cluster: &mut Cluster) {
     // transfer: 64 downloads have begun, none has ended, and there is no place for one more.
     let mut downloads: Vec<_> = all((0..CALLERS).map(|_| download(transfer.clone()))).await;
     let stalled = downloads.pop().expect("64 of them").expect("it has begun");
-    let refused = download(transfer.clone()).await.err().expect("a 65th download has no place");
+    let refused = download(transfer.clone()).await.expect_err("a 65th download has no place");
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
     assert!(refused.message().contains("p1 already sends 64 files"), "{refused}");
     let by_rest = get(&gateway, "/files/big.bin").expect("an answer");
@@ -232,7 +232,7 @@ async fn callers_on_all_services(cluster: &mut Cluster) {
 
     // catalog: all watchers are open at the same time, since all are told of what happens now.
     let watchers = all((0..WATCHERS).map(|_| watch(catalog.clone()))).await;
-    let refused = watch(catalog.clone()).await.err().expect("one more watcher has no place");
+    let refused = watch(catalog.clone()).await.expect_err("one more watcher has no place");
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
     cluster.peers[0].share("news.txt", b"news");
     let mut watchers: Vec<_> = watchers.into_iter().map(|watcher| watcher.expect("it watches")).collect();

@@ -58,6 +58,17 @@ fn a_peer_whose_friend_is_away_waits_for_it_and_says_so_once() {
 }
 
 #[test]
+fn a_peer_whose_friend_is_a_name_for_itself_looks_for_others_then_founds() {
+    let mut cluster = Cluster::new(1, &[]);
+    let itself = cluster.peers[0].chord().replace("127.0.0.1", "localhost");
+    cluster.peers[0].set("friend", &itself);
+    cluster.peers[0].start();
+    cluster.peers[0].wait_member();
+    let log = cluster.peers[0].log("all");
+    assert!(log.contains("all friends are this peer itself"), "{log}");
+}
+
+#[test]
 fn a_friend_of_another_ring_is_refused_with_both_names() {
     let mut cluster = Cluster::new(2, &[]);
     cluster.peers[0].set("ring", "north");

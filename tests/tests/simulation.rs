@@ -436,8 +436,47 @@ fn keepers_that_compare_more_often_than_they_count_still_let_a_dead_publisher_go
 fn a_peer_whose_only_friend_is_itself_under_another_name_founds() {
     let mut network = Network::new(1, Config::default(), Weather::default());
     let host = network.start_as("localhost:7300", &["also-me:7300"]);
-    network.run(Duration::from_secs(5));
+    network.run(Duration::from_secs(10));
     assert_eq!(network.node(host).unwrap().status(), Status::Member);
+}
+
+#[test]
+fn a_peer_that_is_told_again_and_again_of_itself_only_founds() {
+    // The peers remembered do not answer, so that each round takes longer than the pause between two tellings.
+    let mut network = Network::new(1, Config::default(), Weather::default());
+    let gone = [network.start(&[]), network.start(&[0])];
+    network.settle(MINUTE);
+    gone.iter().for_each(|host| network.crash(*host, Crash::Host));
+    let itself = network.start_as("p:7300", &["all:7300"]);
+    network.restart(itself, &[], &gone);
+    for _ in 0..20 {
+        network.befriend_as(itself, &["all:7300"]);
+        network.run(Duration::from_secs(2));
+    }
+    assert_eq!(network.node(itself).unwrap().status(), Status::Member);
+}
+
+#[test]
+fn peers_whose_common_name_leads_to_themselves_at_first_form_one_ring() {
+    for seed in 0..200 {
+        let mut network = Network::new(seed, Config::default(), Weather::default());
+        let peers = 2 + seed as usize % 6;
+        for host in 0..peers {
+            network.start_as(&format!("p{host}:7300"), &[&format!("all-{host}:7300")]);
+        }
+        // Before the first of them founds, or after all of them have.
+        let late = seed % 2 == 1;
+        network.run(Duration::from_secs(if late { 20 } else { 3 }));
+        assert_eq!(network.members().len(), if late { peers } else { 0 }, "seed {seed}");
+        for host in 0..peers {
+            let others: Vec<usize> = (0..peers).filter(|other| *other != host).collect();
+            network.befriend(host, &others);
+            let pause = network.draw(3000) as u64;
+            network.run(Duration::from_millis(pause));
+        }
+        network.settle(MINUTE);
+        assert_eq!(network.members().len(), peers, "seed {seed}");
+    }
 }
 
 #[test]

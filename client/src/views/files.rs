@@ -190,7 +190,7 @@ impl From<chord_v1::ListFilesResponse> for CatalogView {
     }
 }
 
-/// `PUT /files/{path}`, and `chord-cli put`: a file that was uploaded.
+/// `chord-cli put`: a file that was uploaded, as `PUT /files/{path}` states it, and whether it replaced one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadView {
     /// The file, as the peer shares it now.

@@ -15,6 +15,8 @@ pub enum Kind {
     Boolean,
     /// A text with its unit, such as `"1s"` or `"250ms"`.
     Duration,
+    /// A number of bytes with its unit, such as `"10GiB"`; `"0"` where none is a choice.
+    Size,
 }
 
 /// One key of the configuration.
@@ -63,6 +65,9 @@ pub const KEYS: &[Key] = &[
     key("catalog.rescan", Kind::Duration, "60s"),
     key("catalog.hashers", Kind::Integer, "1"),
     key("transfer.uploads", Kind::Boolean, "false"),
+    key("transfer.max_uploads", Kind::Integer, "8"),
+    key("transfer.max_upload_size", Kind::Size, "10GiB"),
+    key("transfer.upload_quota", Kind::Size, "100GiB"),
     key("transfer.chunk", Kind::Integer, "65536"),
     key("transfer.max_downloads", Kind::Integer, "64"),
     key("gateway.public_url", Kind::Text, ""),

@@ -11,6 +11,7 @@ mod peer;
 mod read;
 mod service;
 mod show;
+mod size;
 mod validate;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use peer::{
 };
 pub use service::Service;
 pub use show::effective;
+pub use size::show as size_text;
 
 /// A configuration that was read, with what there is to say about it.
 #[derive(Debug)]

@@ -112,8 +112,14 @@ pub struct CatalogConfig {
 /// Downloads and uploads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferConfig {
-    /// Whether others may upload to this peer; always false in this version.
+    /// Whether others may upload to this peer.
     pub uploads: bool,
+    /// Uploads taken at the same time.
+    pub max_uploads: usize,
+    /// Bytes of one upload; 0: no limit.
+    pub max_upload_size: u64,
+    /// Bytes of all files below `directory`, above which no upload is taken; 0: no limit.
+    pub upload_quota: u64,
     /// Bytes in one message of a download.
     pub chunk: usize,
     /// Downloads served at the same time.

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::layers::Layers;
+use super::size;
 
 /// Reads typed values and keeps what is wrong with them.
 pub(super) struct Reader<'a> {
@@ -93,5 +94,10 @@ impl<'a> Reader<'a> {
             if bounds.contains(&duration) { Ok(duration) } else { Err(format!("must be {range}")) }
         };
         self.parsed(path, parse, *bounds.start())
+    }
+
+    /// A number of bytes with its unit; 0 stands in for a wrong one.
+    pub(super) fn size(&mut self, path: &str) -> u64 {
+        self.parsed(path, size::parse, 0)
     }
 }

@@ -25,7 +25,7 @@ pub fn effective(loaded: &Loaded) -> String {
             ("name", _) => quoted(&loaded.config.name),
             ("state", _) => quoted(&loaded.config.state.display().to_string()),
             (_, Kind::Integer | Kind::Boolean) => typed,
-            (_, Kind::Text | Kind::Duration) => quoted(&typed),
+            (_, Kind::Text | Kind::Duration | Kind::Size) => quoted(&typed),
         };
         // A file's name may hold anything; a line break in it would end the comment.
         let origin: String = origin.chars().map(|c| if c.is_control() { '?' } else { c }).collect();

@@ -183,7 +183,9 @@ fn values_out_of_bounds_are_refused() {
         ("[chord]\ncall_timeout = '5s'", "at least chord.call_timeout"),
         ("[chord]\nstabilize = '99999999999999999999y'", "duration"),
         ("[ports]\nchord = 5\ncatalog = 5", "ports.chord is the same"),
-        ("[transfer]\nuploads = true", "set it to false"),
+        ("[transfer]\nmax_upload_size = '10 elephants'", "10GiB"),
+        ("[transfer]\nupload_quota = '-1'", "10GiB"),
+        ("[transfer]\nmax_uploads = 0", "1 to 256"),
         ("[transfer]\nchunk = 1", "4096"),
         ("[gateway]\npublic_url = 'x'", "http://"),
         ("[log]\nlevel = ''", "level"),
@@ -249,7 +251,12 @@ fn peer_toml_shows_every_key_with_its_default() {
             other => other.to_string(),
         };
         assert_eq!(shown, key.default, "{}", key.path);
-        assert_eq!(value.is_str(), matches!(key.kind, Kind::Text | Kind::Duration), "{}", key.path);
+        assert_eq!(
+            value.is_str(),
+            matches!(key.kind, Kind::Text | Kind::Duration | Kind::Size),
+            "{}",
+            key.path
+        );
     }
 }
 

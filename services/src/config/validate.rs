@@ -49,6 +49,9 @@ pub(super) fn peer(reader: &mut Reader<'_>) -> PeerConfig {
         },
         transfer: TransferConfig {
             uploads: reader.boolean("transfer.uploads"),
+            max_uploads: reader.integer("transfer.max_uploads", 1..=256u32) as usize,
+            max_upload_size: reader.size("transfer.max_upload_size"),
+            upload_quota: reader.size("transfer.upload_quota"),
             chunk: reader.integer("transfer.chunk", 4096..=1_048_576u32) as usize,
             max_downloads: reader.integer("transfer.max_downloads", 1..=4096u32) as usize,
         },
@@ -115,9 +118,6 @@ fn check_together(config: &PeerConfig, reader: &mut Reader<'_>) {
             let path = format!("ports.{service}");
             reader.refuse(&path, format!("ports.{twin} is the same: give each service a port of its own"));
         }
-    }
-    if config.transfer.uploads {
-        reader.refuse("transfer.uploads", "uploads come with a later version: set it to false");
     }
     if real(&config.state).starts_with(real(&config.directory)) {
         let why = format!(

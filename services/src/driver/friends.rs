@@ -15,8 +15,7 @@ const ADDRESSES: usize = 64;
 /// The friends to ask. A name with one address stays a name, which is resolved anew at each dial; one with
 /// several becomes a friend for each, `me` left out.
 pub(super) async fn resolve(me: &Peer, friends: Vec<Peer>) -> Vec<Peer> {
-    let names = friends.iter().any(|friend| name(&friend.address).is_some());
-    let own = if names { addresses(&me.address).await } else { Vec::new() };
+    let own = if any_name(&friends) { addresses(&me.address).await } else { Vec::new() };
     let mut resolved = Vec::new();
     for friend in friends {
         let several = match name(&friend.address) {
@@ -31,6 +30,11 @@ pub(super) async fn resolve(me: &Peer, friends: Vec<Peer>) -> Vec<Peer> {
         resolved.extend(others.map(|address| Peer::stranger(&address.to_string())));
     }
     resolved
+}
+
+/// Whether any of the friends is given by name, and may thus become another one.
+pub(super) fn any_name(friends: &[Peer]) -> bool {
+    friends.iter().any(|friend| name(&friend.address).is_some())
 }
 
 /// The host of `host:port` where it is a name.

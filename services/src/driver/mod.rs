@@ -41,6 +41,8 @@ const COMMANDS: usize = 256;
 const LOOKUPS: usize = 4096;
 /// Calls to other peers under way: one for each lookup, and the node's own.
 const CALLS: usize = LOOKUPS + 1024;
+/// Between two looks at what the friends' names mean, as long as the ring is not found.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Events that a slow listener may lag behind before it loses some.
 const EVENTS: usize = 1024;
 
@@ -73,6 +75,8 @@ pub fn spawn(
         status,
         leaving: Vec::new(),
         left: false,
+        named: if friends::any_name(&friends) { friends.clone() } else { Vec::new() },
+        looking_again: false,
     };
     let start = async move { Input::Start { friends: friends::resolve(&me, friends).await, remembered } };
     tokio::spawn(driver.run(start, control_queue, bulk_queue, command_queue, cancel));
@@ -94,6 +98,9 @@ struct Driver {
     status: watch::Sender<Status>,
     leaving: Vec<oneshot::Sender<()>>,
     left: bool,
+    /// All friends as configured, if any of them is a name.
+    named: Vec<Peer>,
+    looking_again: bool,
 }
 
 impl Driver {
@@ -123,6 +130,9 @@ impl Driver {
     }
 
     fn handle(&mut self, input: Input) {
+        if matches!(input, Input::Friends(_)) {
+            self.looking_again = false;
+        }
         self.node.handle(input, &mut self.out);
         self.perform();
     }
@@ -185,6 +195,26 @@ impl Driver {
         }
         let status = self.node.status();
         self.status.send_if_modified(|seen| std::mem::replace(seen, status) != status);
+        self.look_again();
+    }
+
+    /// A name's addresses come and go with the peers behind it: a node that is in no ring, or alone in its own,
+    /// is told of them again and again.
+    fn look_again(&mut self) {
+        let found = match self.node.status() {
+            Status::Joining => false,
+            Status::Member => !self.node.successors().is_empty(),
+            Status::Leaving => true,
+        };
+        if found || self.named.is_empty() || self.looking_again {
+            return;
+        }
+        self.looking_again = true;
+        let (me, named) = (self.node.me().clone(), self.named.clone());
+        self.replies.spawn(async move {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            Input::Friends(friends::resolve(&me, named).await)
+        });
     }
 
     fn do_one(&mut self, output: Output) {

@@ -1,10 +1,10 @@
-//! Validators of a file and what a conditional request makes of them: `ETag`, `Last-Modified`,
+//! Validators of a file and what a conditional request makes of them: `ETag`, `Last-Modified`, `If-Match`,
 //! `If-None-Match`, `If-Modified-Since`, `Range` and `If-Range` of RFC 9110.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chord_client::views::hex;
-use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderName, Method};
 
 use super::range::{Wanted, wanted};
@@ -32,6 +32,38 @@ pub enum Plan {
     Send(Wanted),
 }
 
+/// The condition of a request that stores a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// None: only a new file is stored.
+    None,
+    /// One of these states is there, and is to be replaced; `*`: any.
+    IfMatch(String),
+    /// None of these states is there; `*`: no file at all.
+    IfNoneMatch(String),
+}
+
+impl Condition {
+    /// What the headers say; `If-Match` comes first.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let if_match = text(headers, &IF_MATCH).map(Self::IfMatch);
+        if_match.or_else(|| text(headers, &IF_NONE_MATCH).map(Self::IfNoneMatch)).unwrap_or(Self::None)
+    }
+
+    /// Whether it holds of what is there.
+    pub fn holds(&self, state: Option<&State>) -> bool {
+        match (self, state) {
+            (Self::IfMatch(tags), Some(state)) => {
+                let strong = |tag: &str| !state.digest.is_empty() && tag.trim() == state.etag();
+                tags.trim() == "*" || tags.split(',').any(strong)
+            }
+            (Self::IfMatch(_), None) => false,
+            (Self::IfNoneMatch(tags), Some(state)) => !state.matches(tags),
+            (Self::None, _) | (Self::IfNoneMatch(_), None) => true,
+        }
+    }
+}
+
 impl State {
     /// Strong, the digest itself, or weak as long as that is not known.
     pub fn etag(&self) -> String {
@@ -41,9 +73,11 @@ impl State {
         }
     }
 
-    /// The time of the last change as HTTP writes it, in whole seconds.
-    pub fn last_modified(&self) -> String {
-        httpdate::fmt_http_date(self.modified())
+    /// The time of the last change as HTTP writes it, in whole seconds. `None` as long as that second lasts: who
+    /// got it now could not tell this state from the next one.
+    pub fn last_modified(&self) -> Option<String> {
+        let modified = self.modified();
+        (modified + Duration::from_secs(1) <= SystemTime::now()).then(|| httpdate::fmt_http_date(modified))
     }
 
     fn modified(&self) -> SystemTime {
@@ -84,7 +118,7 @@ impl State {
         let validator = validator.trim();
         match validator.starts_with('"') {
             true => !self.digest.is_empty() && validator == self.etag(),
-            false => validator == self.last_modified(),
+            false => self.last_modified().is_some_and(|date| date == validator),
         }
     }
 }
@@ -115,11 +149,38 @@ mod tests {
     #[test]
     fn validators_say_what_is_known() {
         assert_eq!(state().etag(), TAG);
-        assert_eq!(state().last_modified(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(state().last_modified().unwrap(), "Sun, 06 Nov 1994 08:49:37 GMT");
         let unknown = State { digest: Vec::new(), ..state() };
         assert!(unknown.etag().starts_with("W/\"a-"));
-        for modified_ms in [i64::MIN, -1, i64::MAX] {
-            assert!(State { modified_ms, ..state() }.last_modified().ends_with(" GMT"));
+        for modified_ms in [i64::MIN, -1] {
+            assert!(State { modified_ms, ..state() }.last_modified().unwrap().ends_with(" GMT"));
+        }
+        let now = UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+        for modified_ms in [now, i64::MAX] {
+            assert_eq!(State { modified_ms, ..state() }.last_modified(), None);
+        }
+    }
+
+    #[test]
+    fn conditions_of_an_upload_look_at_what_is_there() {
+        let of = |name: HeaderName, value: &str| {
+            Condition::of(&HeaderMap::from_iter([(name, value.parse().unwrap())]))
+        };
+        let (there, unknown) = (state(), State { digest: Vec::new(), ..state() });
+        let weak = unknown.etag();
+        for (condition, holds_there, holds_unknown, holds_of_nothing) in [
+            (Condition::of(&HeaderMap::new()), true, true, true),
+            (of(IF_MATCH, "*"), true, true, false),
+            (of(IF_MATCH, TAG), true, false, false),
+            (of(IF_MATCH, &format!("\"x\", {TAG}")), true, false, false),
+            (of(IF_MATCH, "\"x\""), false, false, false),
+            (of(IF_MATCH, &weak), false, false, false),
+            (of(IF_NONE_MATCH, "*"), false, false, true),
+            (of(IF_NONE_MATCH, TAG), false, true, true),
+            (of(IF_NONE_MATCH, &weak), true, false, true),
+        ] {
+            let holds = [Some(&there), Some(&unknown), None].map(|state| condition.holds(state));
+            assert_eq!(holds, [holds_there, holds_unknown, holds_of_nothing], "{condition:?}");
         }
     }
 

@@ -49,7 +49,7 @@ pub async fn get(
     let mut failures = Vec::new();
     for source in &sources {
         let within = ATTEMPT.min(until.saturating_duration_since(Instant::now()));
-        let attempt = open(source, &state, offset, length, within, gateway.limits.stall);
+        let attempt = open(source, offset, length, within, gateway.limits.stall);
         let failure = match tokio::time::timeout(within, attempt).await {
             Ok(Ok((first, rest))) => return Ok(pump::fill(head, Some(first), rest, gateway.metrics.clone())),
             Ok(Err(error)) => error.to_string(),
@@ -64,7 +64,6 @@ pub async fn get(
 /// The first bytes, so that a holder which fails before them can still be replaced, and what follows.
 async fn open(
     source: &Source,
-    state: &State,
     offset: u64,
     length: u64,
     within: Duration,
@@ -74,7 +73,7 @@ async fn open(
     let address: Address = services.map_or("", |services| services.transfer.as_str()).parse()?;
     let holder = Holder::new(address.connect(within).await?, address.to_string(), stall);
     let (header, mut bytes) = holder.open(&entry(source).path, offset, length).await?;
-    if !same_content(&header, state) {
+    if !same_content(&header, entry(source)) {
         return Err(ClientError::Integrity(format!(
             "at {address} the file has changed since it was published"
         )));
@@ -85,14 +84,12 @@ async fn open(
     }
 }
 
-fn same_content(header: &FileHeader, state: &State) -> bool {
-    let same = match (header.digest.is_empty(), state.digest.is_empty()) {
-        (false, false) => header.digest == state.digest,
-        // Not computed yet, perhaps because it has just changed.
-        (true, false) => header.modified_ms == state.modified_ms,
-        (_, true) => true,
-    };
-    same && header.size == state.size
+/// Whether the holder's file is still the one that it published. Until it has computed the digest anew, a file
+/// that was changed is known by its time alone.
+fn same_content(header: &FileHeader, entry: &Entry) -> bool {
+    let known = !header.digest.is_empty() && !entry.digest.is_empty();
+    let same = if known { header.digest == entry.digest } else { header.modified_ms == entry.modified_ms };
+    header.size == entry.size && same
 }
 
 /// The sources of the one content that the query means.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 use futures::{FutureExt, Stream, StreamExt};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
@@ -19,7 +19,7 @@ use warp::{Filter, Rejection};
 use super::problem::{Kind, Problem};
 use super::request::{Query, Request};
 use super::routes::Route;
-use super::{Gateway, catalog, content, files, health, node, page, shared_file};
+use super::{Gateway, catalog, content, files, health, node, page, shared_file, upload};
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -53,7 +53,7 @@ pub fn filter(
 /// Answers whatever happens: in time, or with the problem that keeps it from that.
 async fn answer<B, D, E>(gateway: &Gateway, request: Request, remote: Option<SocketAddr>, body: B) -> Response
 where
-    B: Stream<Item = Result<D, E>>,
+    B: Stream<Item = Result<D, E>> + Send + 'static,
     D: Buf,
 {
     let started = Instant::now();
@@ -61,8 +61,9 @@ where
     let id = request_id(&request.headers);
     let (path, method) = (request.path.clone(), request.method.clone());
     let mut pattern = "other";
-    let outcome =
-        settle(gateway.limits.request_timeout, dispatch(gateway, request, body, &mut pattern)).await;
+    // A file on its way up may take as long as it moves: each of its waits has a deadline of its own.
+    let within = (method != Method::PUT).then_some(gateway.limits.request_timeout);
+    let outcome = settle(within, dispatch(gateway, request, body, &mut pattern)).await;
     let mut response = outcome.unwrap_or_else(|problem| {
         tracing::debug!(problem = problem.detail(), id, "request failed");
         problem.into_response(&path)
@@ -77,8 +78,16 @@ where
 }
 
 /// What `work` comes to, if it does so in time and without a panic.
-async fn settle<T>(within: Duration, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    match tokio::time::timeout(within, AssertUnwindSafe(work).catch_unwind()).await {
+async fn settle<T>(
+    within: Option<Duration>,
+    work: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    let outcome = match within {
+        Some(within) => tokio::time::timeout(within, work).await,
+        None => Ok(work.await),
+    };
+    match outcome {
         Ok(Ok(outcome)) => outcome,
         // The panic itself has been reported where it happened.
         Ok(Err(_)) => Err(Problem::new(
@@ -96,7 +105,7 @@ async fn dispatch<B, D, E>(
     pattern: &mut &'static str,
 ) -> Result<Response, Problem>
 where
-    B: Stream<Item = Result<D, E>>,
+    B: Stream<Item = Result<D, E>> + Send + 'static,
     D: Buf,
 {
     let limits = &gateway.limits;
@@ -119,6 +128,12 @@ where
     if let Some(known) = route.query_keys() {
         query.only(known)?;
     }
+    let route = match route {
+        Route::Shared(path) if request.method == Method::PUT => {
+            return upload::put(gateway, &request, path, body).await;
+        }
+        route => route,
+    };
     discard(body, &request.headers, limits.max_body).await?;
     match route {
         Route::Page => page::get(gateway).await,
@@ -136,7 +151,7 @@ where
     }
 }
 
-/// No resource takes a body yet: a small one is read and dropped, so that the connection can go on.
+/// No resource but a file to be stored takes a body: a small one is read and dropped, so that the connection can go on.
 async fn discard<B, D, E>(body: B, headers: &HeaderMap, most: u64) -> Result<(), Problem>
 where
     B: Stream<Item = Result<D, E>>,
@@ -175,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_or_a_long_wait_becomes_a_problem() {
-        let within = Duration::from_millis(20);
+        let within = Some(Duration::from_millis(20));
         let panicked = settle::<()>(within, async { panic!("as this test wants it") }).await;
         assert_eq!(panicked.unwrap_err().kind(), Kind::Internal);
         let late = settle::<()>(within, std::future::pending()).await;

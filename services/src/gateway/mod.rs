@@ -20,6 +20,7 @@ mod request;
 mod routes;
 mod server;
 mod shared_file;
+mod upload;
 mod upstream;
 
 #[cfg(test)]
@@ -42,6 +43,8 @@ pub struct Options {
     pub transfer: Channel,
     /// The peer's name, as shown to people.
     pub peer_name: String,
+    /// The gateway's own base URL, as callers are told it.
+    pub url: String,
     /// Bounds on what callers may use up.
     pub limits: Limits,
     /// Where requests are counted.
@@ -69,7 +72,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// From the first byte of a request (of a new connection: from its start) to the end of its headers.
     pub header_timeout: Duration,
-    /// From a request to the head of its response. The bytes of a file may take as long as they move.
+    /// From a request to the head of its response. The bytes of a file, up or down, may take as long as they
+    /// move.
     pub request_timeout: Duration,
     /// How long a connection may stay open between two requests.
     pub idle: Duration,
@@ -79,7 +83,7 @@ pub struct Limits {
     pub max_header_bytes: usize,
     /// A request's URI, in bytes.
     pub max_uri: usize,
-    /// A request's body, in bytes.
+    /// A request's body, in bytes, unless it is a file to be stored.
     pub max_body: u64,
     /// How long open requests may go on once the gateway is told to end.
     pub drain: Duration,
@@ -105,6 +109,7 @@ impl Default for Limits {
 #[derive(Debug)]
 struct Gateway {
     peer_name: String,
+    url: String,
     limits: Limits,
     metrics: Metrics,
     upstream: upstream::Upstream,
@@ -112,10 +117,10 @@ struct Gateway {
 
 impl Gateway {
     fn new(options: Options) -> Arc<Self> {
-        let Options { chord, transfer, peer_name, limits, metrics } = options;
+        let Options { chord, transfer, peer_name, url, limits, metrics } = options;
         // A little less than the whole request may take, so that what did not answer can still be named.
         let deadline = limits.request_timeout.mul_f64(0.9);
         let upstream = upstream::Upstream::new(chord, transfer, deadline);
-        Arc::new(Self { peer_name, limits, metrics, upstream })
+        Arc::new(Self { peer_name, url, limits, metrics, upstream })
     }
 }

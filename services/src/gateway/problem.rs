@@ -17,7 +17,7 @@ pub enum Kind {
     BadQuery,
     /// A service of the peer refused the request as malformed.
     BadRequest,
-    /// This peer's configuration allows no uploads.
+    /// This peer's configuration, or its rights on its disk, allow no uploads.
     UploadsNotAllowed,
     /// There is no such resource.
     UnknownPath,
@@ -27,6 +27,14 @@ pub enum Kind {
     PeerNotFound,
     /// The resource does not have this method; `Allow` lists those that it has.
     MethodNotAllowed,
+    /// The request's body did not arrive in time.
+    BodyTimeout,
+    /// There is a file at the path, and the request did not ask for it to be replaced.
+    FileExists,
+    /// Something that is no file, or no folder, is in the path's way.
+    PathTaken,
+    /// The request's condition does not hold.
+    PreconditionFailed,
     /// The request's body is too large.
     BodyTooLarge,
     /// The request's URI is too long.
@@ -49,6 +57,8 @@ pub enum Kind {
     Unavailable,
     /// The answer did not come in time.
     Timeout,
+    /// There is no room for the file: its quota or the disk is full.
+    InsufficientStorage,
 }
 
 impl Kind {
@@ -67,6 +77,10 @@ impl Kind {
             Self::FileNotFound => (S::NOT_FOUND, "file-not-found", "File not found"),
             Self::PeerNotFound => (S::NOT_FOUND, "peer-not-found", "Peer not found"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+            Self::BodyTimeout => (S::REQUEST_TIMEOUT, "body-timeout", "Body not in time"),
+            Self::FileExists => (S::CONFLICT, "file-exists", "File exists"),
+            Self::PathTaken => (S::CONFLICT, "path-taken", "Path taken"),
+            Self::PreconditionFailed => (S::PRECONDITION_FAILED, "precondition-failed", "Condition not met"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
             Self::UriTooLong => (S::URI_TOO_LONG, "uri-too-long", "URI too long"),
             Self::RangeNotSatisfiable => {
@@ -82,6 +96,9 @@ impl Kind {
             Self::NotMember => (S::SERVICE_UNAVAILABLE, "not-member", "Not a member of the ring"),
             Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable"),
             Self::Timeout => (S::GATEWAY_TIMEOUT, "timeout", "No answer in time"),
+            Self::InsufficientStorage => {
+                (S::INSUFFICIENT_STORAGE, "insufficient-storage", "No room for the file")
+            }
         }
     }
 }
@@ -101,7 +118,7 @@ impl Problem {
         Self { kind, detail: detail.into(), headers: Vec::new(), members: Map::new() }
     }
 
-    #[cfg(test)]
+    /// What went wrong.
     pub fn kind(&self) -> Kind {
         self.kind
     }

@@ -74,9 +74,12 @@ pub fn not_modified(state: &State) -> Response {
     response
 }
 
-fn validators(response: &mut Response, state: &State) {
+/// Says which state of a file a response is about.
+pub fn validators(response: &mut Response, state: &State) {
     set(response, ETAG, state.etag());
-    set(response, LAST_MODIFIED, state.last_modified());
+    if let Some(date) = state.last_modified() {
+        set(response, LAST_MODIFIED, date);
+    }
     // It may be kept, and must be asked about: the file can change at any time.
     set(response, CACHE_CONTROL, "no-cache");
 }

@@ -80,16 +80,10 @@ impl Route {
     }
 
     /// # Errors
-    /// [`Kind::MethodNotAllowed`] with those that it has; [`Kind::UploadsNotAllowed`].
+    /// [`Kind::MethodNotAllowed`] with those that it has.
     pub fn check_method(&self, method: &Method) -> Result<(), Problem> {
         let methods = match (self, method) {
-            (_, &Method::GET | &Method::HEAD) => return Ok(()),
-            (Self::Shared(_), &Method::PUT) => {
-                return Err(Problem::new(
-                    Kind::UploadsNotAllowed,
-                    "This peer's configuration does not allow uploads. Put the file into its shared directory.",
-                ));
-            }
+            (_, &Method::GET | &Method::HEAD) | (Self::Shared(_), &Method::PUT) => return Ok(()),
             (Self::Shared(_), _) => "GET, HEAD, PUT",
             _ => "GET, HEAD",
         };

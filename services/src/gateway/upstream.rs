@@ -12,11 +12,16 @@ use chordial_proto::chord_v1::{
     ListFilesResponse, ListNamesRequest, ListNamesResponse, NodeInfo,
 };
 use chordial_proto::transfer_v1::transfer_service_client::TransferServiceClient;
-use chordial_proto::transfer_v1::{FileHeader, StatRequest};
+use chordial_proto::transfer_v1::transfer_service_upload_request::Part;
+use chordial_proto::transfer_v1::{
+    FileHeader, StatRequest, TransferServiceUploadRequest, TransferServiceUploadResponse, UploadHeader,
+};
+use futures::{Stream, stream};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
 use super::problem::{Kind, Problem};
+use crate::transfer::refusal;
 
 /// The largest message taken from a service of one's own peer: a page of 1,000 names with many sources.
 const MAX_MESSAGE: usize = 32 << 20;
@@ -93,6 +98,34 @@ impl Upstream {
         Holder::new(self.files.clone(), "this peer's transfer service", stall)
     }
 
+    /// Whether an upload of at least one byte that begins so would be taken: it is begun, and ended without a
+    /// byte, which the service can only refuse for the bytes that are missing.
+    pub async fn may_upload(&self, header: &UploadHeader) -> Result<(), Problem> {
+        let header = UploadHeader { size: header.size.or(Some(1)), ..header.clone() };
+        let message = TransferServiceUploadRequest { part: Some(Part::Header(header)) };
+        let mut client = self.transfer.clone();
+        let call = client.upload(self.request(stream::iter([message])));
+        match tokio::time::timeout(self.deadline, call).await {
+            Ok(Err(status)) if status.code() == Code::DataLoss => Ok(()),
+            Ok(Err(status)) => Err(upload_problem(&status)),
+            Ok(Ok(_)) => Err(Problem::new(
+                Kind::ServiceFailed,
+                "The transfer service of this peer stored a file without its bytes.",
+            )),
+            Err(_) => Err(upload_problem(&Status::unavailable("no answer in time"))),
+        }
+    }
+
+    /// Uploads a file: a header, then its bytes. How long that may take is the caller's to say.
+    pub async fn upload(
+        &self,
+        messages: impl Stream<Item = TransferServiceUploadRequest> + Send + 'static,
+    ) -> Result<TransferServiceUploadResponse, Problem> {
+        let mut client = self.transfer.clone();
+        let answer = client.upload(Request::new(messages)).await;
+        answer.map(Response::into_inner).map_err(|status| upload_problem(&status))
+    }
+
     /// The service learns the deadline, too, and does not work on for nobody.
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
@@ -141,6 +174,28 @@ fn transfer_problem(status: &Status) -> Problem {
         }
         _ => service_problem("transfer", status),
     }
+}
+
+/// What a refusal of the transfer service means for the one who uploads a file.
+fn upload_problem(status: &Status) -> Problem {
+    let why = status.metadata().get(refusal::REASON).and_then(|why| why.to_str().ok());
+    let kind = match (status.code(), why) {
+        (Code::PermissionDenied, _) => Kind::UploadsNotAllowed,
+        (Code::AlreadyExists, _) => {
+            let detail = format!(
+                "{} To replace it send If-Match with its ETag, or with *.",
+                sentence(&reason(status))
+            );
+            return Problem::new(Kind::FileExists, detail);
+        }
+        (Code::FailedPrecondition, _) => Kind::PathTaken,
+        (Code::InvalidArgument, _) => Kind::BadPath,
+        (Code::DeadlineExceeded, _) => Kind::BodyTimeout,
+        (Code::ResourceExhausted, Some(refusal::TOO_LARGE)) => Kind::BodyTooLarge,
+        (Code::ResourceExhausted, Some(refusal::NO_ROOM)) => Kind::InsufficientStorage,
+        _ => return service_problem("transfer", status),
+    };
+    Problem::new(kind, sentence(&reason(status)))
 }
 
 fn service_problem(service: &str, status: &Status) -> Problem {

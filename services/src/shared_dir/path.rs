@@ -76,7 +76,12 @@ impl SharedPath {
 
     /// The base name in Unicode's composed form (NFC), which is what keys and people use.
     pub fn name(&self) -> String {
-        nfc(self.0.rsplit('/').next().unwrap_or(&self.0))
+        nfc(self.file_name())
+    }
+
+    /// The base name, exactly as it is on disk.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
     /// The folders before the base name; `None` directly below the directory.

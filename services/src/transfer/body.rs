@@ -1,5 +1,6 @@
 //! The stream of one download. It reads the next chunk only when the one before has been taken, so that
 //! the reader sets the pace; one that takes nothing loses its slot and its file.
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Status;
 
-use crate::shared_dir::{Fingerprint, OpenFile};
+use super::version::Version;
 
 /// Longest wait for one chunk from the file system.
 const READ: Duration = Duration::from_secs(30);
@@ -25,7 +26,7 @@ pub type Body = Pin<Box<dyn Stream<Item = Result<TransferServiceDownloadResponse
 
 /// What a running download holds.
 struct Held {
-    file: Arc<OpenFile>,
+    file: Arc<File>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -33,6 +34,8 @@ struct Download {
     /// Emptied by the watchdog when the reader stalls.
     held: Arc<Mutex<Option<Held>>>,
     progress: Arc<Notify>,
+    /// What the file was when it was opened, and must be behind every chunk.
+    version: Version,
     path: String,
     header: Option<FileHeader>,
     offset: u64,
@@ -48,7 +51,8 @@ struct Download {
 /// Streams what `header` announces: the header, then chunks of at most `chunk` bytes. `slot` is given back
 /// at the end, or after the reader has taken nothing for `stall`.
 pub(super) fn stream(
-    file: OpenFile,
+    file: File,
+    version: Version,
     slot: OwnedSemaphorePermit,
     header: FileHeader,
     chunk: usize,
@@ -61,6 +65,7 @@ pub(super) fn stream(
     let download = Download {
         held,
         progress,
+        version,
         path: header.path.clone(),
         offset: header.offset,
         end: header.offset.saturating_add(header.length),
@@ -129,7 +134,8 @@ impl Download {
         };
         let wanted = usize::try_from(self.end - self.offset).unwrap_or(self.chunk).min(self.chunk);
         let offset = self.offset;
-        let reading = tokio::task::spawn_blocking(move || read(&file, offset, wanted));
+        let version = self.version;
+        let reading = tokio::task::spawn_blocking(move || read(&file, &version, offset, wanted));
         let bytes = match timeout(READ, reading).await {
             Ok(Ok(Ok(Some(bytes)))) => bytes,
             Ok(Ok(Ok(None))) => {
@@ -162,15 +168,16 @@ impl Download {
     }
 }
 
-/// Exactly `wanted` bytes from `offset` on; `None` where the file ends before or is not what was opened.
-fn read(open: &OpenFile, offset: u64, wanted: usize) -> io::Result<Option<Bytes>> {
+/// Exactly `wanted` bytes from `offset` on; `None` where the file ends before or is another version by now.
+/// Looked at behind the read: what was read before a change is of the version, too.
+fn read(file: &File, version: &Version, offset: u64, wanted: usize) -> io::Result<Option<Bytes>> {
     let mut bytes = vec![0; wanted];
-    match open.file.read_exact_at(&mut bytes, offset) {
+    match file.read_exact_at(&mut bytes, offset) {
         Ok(()) => {}
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(e) => return Err(e),
     }
-    let unchanged = Fingerprint::of(&open.file)? == open.fingerprint;
+    let unchanged = Version::of(file)? == *version;
     Ok(unchanged.then(|| bytes.into()))
 }
 
@@ -187,11 +194,12 @@ mod tests {
     fn begin(root: &tempfile::TempDir, size: usize, stall: Duration) -> (Body, Arc<Semaphore>) {
         std::fs::write(root.path().join("a"), vec![1; size]).unwrap();
         let path = SharedPath::parse("a").unwrap();
-        let file = SharedDir::open_or_create(root.path()).unwrap().open(&path).unwrap();
+        let file = SharedDir::open_or_create(root.path()).unwrap().open(&path).unwrap().file;
+        let version = Version::at_rest(&file).unwrap().expect("nobody writes it");
         let slots = Arc::new(Semaphore::new(1));
         let slot = Arc::clone(&slots).try_acquire_owned().unwrap();
         let header = FileHeader { path: "a".to_owned(), length: size as u64, ..Default::default() };
-        (stream(file, slot, header, 10, stall), slots)
+        (stream(file, version, slot, header, 10, stall), slots)
     }
 
     async fn chunk(body: &mut Body) -> Result<usize, tonic::Code> {

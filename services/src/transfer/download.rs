@@ -1,4 +1,5 @@
 //! `transfer.v1.TransferService`: the bytes of shared files, to whoever asks.
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +12,19 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
-use crate::shared_dir::{OpenError, OpenFile, PathError, SharedDir, SharedPath, shorten};
+use crate::shared_dir::{Fingerprint, OpenError, PathError, SharedDir, SharedPath, shorten};
 
 use super::Options;
 use super::body::{self, Body};
 use super::catalog::CatalogClient;
+use super::fresh::Fresh;
+use super::upload::Uploads;
+use super::version::Version;
 
 /// Longest wait for the file system to open a file.
 const OPEN: Duration = Duration::from_secs(10);
 
-/// The downloads of one peer.
+/// The downloads and uploads of one peer.
 #[derive(Debug, Clone)]
 pub struct Transfer {
     dir: Arc<SharedDir>,
@@ -30,6 +34,8 @@ pub struct Transfer {
     max_downloads: usize,
     chunk: usize,
     stall: Duration,
+    uploads: Arc<Uploads>,
+    fresh: Arc<Fresh>,
 }
 
 impl Transfer {
@@ -39,7 +45,9 @@ impl Transfer {
         catalog: CatalogClient,
         options: &Options,
     ) -> Self {
-        let Options { max_downloads, chunk, stall, .. } = *options;
+        let Options { max_downloads, chunk, stall, uploads, .. } = *options;
+        let fresh = Arc::new(Fresh::default());
+        let uploads = Uploads::new(Arc::clone(&dir), Arc::clone(&peer), uploads, stall, Arc::clone(&fresh));
         Self {
             dir,
             peer,
@@ -48,14 +56,23 @@ impl Transfer {
             max_downloads,
             chunk,
             stall,
+            uploads: Arc::new(uploads),
+            fresh,
         }
     }
 
     /// Opens the file and states it, whole.
-    async fn open(&self, path: SharedPath) -> Result<(OpenFile, FileHeader), Status> {
+    async fn open(&self, path: SharedPath, rest: Rest) -> Result<(File, Version, FileHeader), Status> {
         let (dir, at) = (Arc::clone(&self.dir), path.clone());
-        let file = match timeout(OPEN, tokio::task::spawn_blocking(move || dir.open(&at))).await {
-            Ok(Ok(Ok(file))) => file,
+        let opened = timeout(OPEN, tokio::task::spawn_blocking(move || open(&dir, &at, rest))).await;
+        let (file, version, fingerprint) = match opened {
+            Ok(Ok(Ok(Some(opened)))) => opened,
+            Ok(Ok(Ok(None))) => {
+                return Err(Status::aborted(format!(
+                    "{:?} is just being changed; ask again in a moment",
+                    path.as_str()
+                )));
+            }
             Ok(Ok(Err(e))) => return Err(self.refusal(&path, &e)),
             Ok(Err(e)) => return Err(Status::internal(format!("{path:?} could not be opened: {e}"))),
             Err(_) => {
@@ -65,18 +82,21 @@ impl Transfer {
                 )));
             }
         };
-        let digest = self.catalog.digest(&path, &file.fingerprint).await.into();
-        let size = file.fingerprint.size;
+        let digest = match self.fresh.digest(&path, &version) {
+            Some(digest) => digest.to_vec(),
+            None => self.catalog.digest(&path, &fingerprint).await,
+        };
+        let size = fingerprint.size;
         let header = FileHeader {
             name: path.name(),
             path: path.as_str().to_owned(),
             size,
-            modified_ms: file.fingerprint.modified_ms(),
-            digest,
+            modified_ms: fingerprint.modified_ms(),
+            digest: digest.into(),
             offset: 0,
             length: size,
         };
-        Ok((file, header))
+        Ok((file, version, header))
     }
 
     fn refusal(&self, path: &SharedPath, error: &OpenError) -> Status {
@@ -117,7 +137,7 @@ impl TransferService for Transfer {
                 self.peer, self.max_downloads
             ))
         })?;
-        let (file, header) = self.open(path).await?;
+        let (file, version, header) = self.open(path, Rest::Needed).await?;
         let Some(rest) = header.size.checked_sub(offset) else {
             return Err(Status::out_of_range(format!(
                 "offset {offset} lies behind the end of {:?}, which has {} bytes",
@@ -126,21 +146,49 @@ impl TransferService for Transfer {
         };
         let length = if length == 0 { rest } else { length.min(rest) };
         let header = FileHeader { offset, length, ..header };
-        Ok(Response::new(body::stream(file, slot, header, self.chunk, self.stall)))
+        Ok(Response::new(body::stream(file, version, slot, header, self.chunk, self.stall)))
     }
 
     async fn stat(&self, request: Request<StatRequest>) -> Result<Response<StatResponse>, Status> {
         let path = parse(&request.into_inner().path)?;
-        let (_, header) = self.open(path).await?;
+        let (_, _, header) = self.open(path, Rest::Unneeded).await?;
         Ok(Response::new(StatResponse { header: Some(header) }))
     }
 
     async fn upload(
         &self,
-        _: Request<tonic::Streaming<TransferServiceUploadRequest>>,
+        request: Request<tonic::Streaming<TransferServiceUploadRequest>>,
     ) -> Result<Response<TransferServiceUploadResponse>, Status> {
-        Err(Status::permission_denied(format!("{} takes no uploads", self.peer)))
+        self.uploads.take(request.into_inner()).await.map(Response::new)
     }
+}
+
+/// Whether a file must be at rest, so that every later change of it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Needed,
+    Unneeded,
+}
+
+/// Opens a file and says in which state it is; `None` where that just changes. Blocks on the file system.
+fn open(
+    dir: &SharedDir,
+    path: &SharedPath,
+    rest: Rest,
+) -> Result<Option<(File, Version, Fingerprint)>, OpenError> {
+    let file = dir.open(path)?.file;
+    let state = || {
+        let version = match rest {
+            Rest::Needed => Version::at_rest(&file)?,
+            Rest::Unneeded => Some(Version::of(&file)?),
+        };
+        let fingerprint = Fingerprint::of(&file)?;
+        // Both are of one state.
+        let unchanged = Version::of(&file)?;
+        Ok(version.filter(|version| *version == unchanged).map(|version| (version, fingerprint)))
+    };
+    let state = state().map_err(OpenError::Unreadable)?;
+    Ok(state.map(|(version, fingerprint)| (file, version, fingerprint)))
 }
 
 fn parse(path: &str) -> Result<SharedPath, Status> {

@@ -1,4 +1,5 @@
-//! The transfer microservice: the assignment's echo pair, and real downloads of shared files.
+//! The transfer microservice: the assignment's echo pair, downloads of shared files, and uploads where they are
+//! allowed.
 //!
 //! It opens the shared directory by itself, and asks the catalog only over gRPC: for which names are shared,
 //! and for digests. Downloads go on without the catalog, then without a digest.
@@ -6,9 +7,16 @@ mod body;
 mod catalog;
 mod download;
 mod dummy;
+mod fresh;
+pub mod refusal;
+mod room;
+mod upload;
+mod version;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upload_tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,8 +52,21 @@ pub struct Options {
     pub chunk: usize,
     /// Downloads at one time, at least 1; more are refused.
     pub max_downloads: usize,
-    /// A download whose reader takes nothing for so long is ended; 30 s is usual.
+    /// A transfer whose other side does nothing for so long is ended; 30 s is usual.
     pub stall: Duration,
+    /// How uploads are taken; `None`: none are.
+    pub uploads: Option<UploadOptions>,
+}
+
+/// How uploads are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadOptions {
+    /// Uploads at one time, at least 1; more are refused.
+    pub max_uploads: usize,
+    /// Bytes of one file; 0: no limit.
+    pub max_size: u64,
+    /// Bytes of all files below the directory, the new one included; 0: no limit.
+    pub quota: u64,
 }
 
 /// Why transfers can't be served.
@@ -67,10 +88,13 @@ pub enum Error {
 }
 
 /// Opens (or creates) the directory and makes both services, to be added to a server. Blocks briefly on the
-/// file system.
+/// file system. What a killed process left of its uploads is removed in the background.
 ///
 /// # Errors
 /// [`Error`].
+///
+/// # Panics
+/// Outside of a tokio runtime.
 pub fn services(
     options: Options,
 ) -> Result<(DummyServiceServer<Dummy>, TransferServiceServer<Transfer>), Error> {
@@ -81,10 +105,22 @@ pub fn services(
     if !(1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&options.max_downloads) {
         return out_of("max_downloads", options.max_downloads.to_string(), "at least 1");
     }
+    if options
+        .uploads
+        .is_some_and(|uploads| !(1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&uploads.max_uploads))
+    {
+        return out_of("max_uploads", "0".to_owned(), "at least 1");
+    }
     if options.stall.is_zero() {
         return out_of("stall", "0s".to_owned(), "longer than 0 s");
     }
     let dir = Arc::new(SharedDir::open_or_create(&options.directory)?);
+    let swept = Arc::clone(&dir);
+    tokio::task::spawn_blocking(move || match swept.remove_leftovers() {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "removed what uploads broken off had left"),
+        Err(error) => tracing::warn!(%error, "what uploads broken off have left can't be looked for"),
+    });
     let peer: Arc<str> = options.peer_name.as_str().into();
     let catalog = CatalogClient::new(options.catalog.clone());
     let dummy = Dummy::new(Arc::clone(&peer), catalog.clone());

@@ -17,25 +17,33 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Status};
 
-use super::{Error, Options, services};
+use super::{Error, Options, UploadOptions, services};
 use crate::catalog::{Catalog, CatalogOptions};
 
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
-struct Peer {
+pub(super) struct Peer {
     dummy: DummyServiceClient<Channel>,
-    transfer: TransferServiceClient<Channel>,
+    pub transfer: TransferServiceClient<Channel>,
     _stop: DropGuard,
 }
 
 /// Serves the directory; without a catalog, the channel to it leads to a port where nobody listens.
 async fn serve(directory: &Path, with_catalog: bool, max_downloads: usize) -> Peer {
+    serve_with(directory, with_catalog, |catalog| options(directory, catalog, max_downloads)).await
+}
+
+pub(super) async fn serve_with(
+    directory: &Path,
+    with_catalog: bool,
+    options: impl FnOnce(Channel) -> Options,
+) -> Peer {
     let cancel = CancellationToken::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let own = Endpoint::from_shared(format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let nobody = Endpoint::from_static("http://127.0.0.1:9");
     let catalog = if with_catalog { own.connect_lazy() } else { nobody.connect_lazy() };
-    let (dummy, transfer) = services(options(directory, catalog, max_downloads)).unwrap();
+    let (dummy, transfer) = services(options(catalog)).unwrap();
     let mut server = Server::builder().add_service(dummy).add_service(transfer);
     if with_catalog {
         let options = CatalogOptions {
@@ -57,13 +65,13 @@ async fn serve(directory: &Path, with_catalog: bool, max_downloads: usize) -> Pe
     }
 }
 
-fn options(directory: &Path, catalog: Channel, max_downloads: usize) -> Options {
+pub(super) fn options(directory: &Path, catalog: Channel, max_downloads: usize) -> Options {
     let (directory, peer_name) = (directory.to_owned(), "p1".to_owned());
-    Options { directory, peer_name, catalog, chunk: 1000, max_downloads, stall: LONG }
+    Options { directory, peer_name, catalog, chunk: 1000, max_downloads, stall: LONG, uploads: None }
 }
 
 impl Peer {
-    async fn get(&self, path: &str, offset: u64, length: u64) -> Result<(FileHeader, Vec<u8>), Status> {
+    pub async fn get(&self, path: &str, offset: u64, length: u64) -> Result<(FileHeader, Vec<u8>), Status> {
         let request = TransferServiceDownloadRequest { path: path.to_owned(), offset, length };
         let mut stream = self.transfer.clone().download(request).await?.into_inner();
         let first = stream.message().await?.and_then(|message| message.part);
@@ -233,6 +241,10 @@ async fn options_out_of_range_are_named() {
         (Options { chunk: 2 << 20, ..good() }, "chunk"),
         (Options { max_downloads: 0, ..good() }, "max_downloads"),
         (Options { stall: Duration::ZERO, ..good() }, "stall"),
+        (
+            Options { uploads: Some(UploadOptions { max_uploads: 0, max_size: 0, quota: 0 }), ..good() },
+            "max_uploads",
+        ),
     ] {
         let error = services(bad).err().unwrap();
         assert!(matches!(error, Error::Option { .. }) && error.to_string().contains(named), "{error}");

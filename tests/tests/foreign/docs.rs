@@ -37,9 +37,9 @@ fn blocks(document: &str) -> Vec<Block> {
     blocks
 }
 
-/// The five peers of the README with the files that the examples speak of.
+/// The five peers of the README, which take uploads here, with the files that the examples speak of.
 fn documented() -> Cluster {
-    let mut cluster = Cluster::new(5, &[]);
+    let mut cluster = Cluster::new(5, &[("transfer.uploads", "true")]);
     let files = [
         File { holder: 2, path: "hello.txt", bytes: b"Hello from p3.\n".to_vec() },
         File { holder: 3, path: "docs/report.pdf", bytes: vec![b'r'; 48_213] },
@@ -89,6 +89,8 @@ fn has_member(value: &Value, name: &str) -> bool {
 #[test]
 fn the_commands_of_rest_md_answer_as_it_says() {
     let cluster = documented();
+    // What the example of `PUT` uploads.
+    std::fs::write(cluster.folder().join("report.pdf"), vec![b'r'; 48_213]).expect("a file");
     let blocks = blocks("docs/rest.md");
     let commands: Vec<usize> = (0..blocks.len()).filter(|&index| blocks[index].language == "sh").collect();
     assert!(commands.len() >= 8, "docs/rest.md has {} commands", commands.len());

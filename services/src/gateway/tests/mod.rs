@@ -5,6 +5,7 @@ mod bad_input;
 mod connections;
 mod fakes;
 mod file_bytes;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,7 +58,8 @@ impl Harness {
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
         let (peer_name, metrics) = ("p1".to_owned(), Metrics::new());
-        let options = Options { chord, transfer, peer_name, limits, metrics };
+        let url = "http://p1.test:8000".to_owned();
+        let options = Options { chord, transfer, peer_name, url, limits, metrics };
         let served = tokio::spawn(serve(listener, options, cancel.clone()));
         Self { address, fakes, cancel, served }
     }

@@ -1,0 +1,130 @@
+//! All that lies below the shared directory, hidden or not: how much it is, and what killed uploads left.
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cap_std::fs::{Dir, DirEntry, FileType};
+use rustix::fs::FlockOperation;
+
+use super::SharedDir;
+use super::store::is_temporary;
+
+impl SharedDir {
+    /// Bytes of all files below, hidden ones too, links and uploads under way left out. What can't be read
+    /// does not count. Blocks on the file system.
+    ///
+    /// # Errors
+    /// Where the directory itself can't be read.
+    pub fn used(&self) -> io::Result<u64> {
+        let mut used: u64 = 0;
+        self.each_file(|_, _, entry| {
+            if !entry.file_name().to_str().is_some_and(is_temporary) {
+                used = used.saturating_add(entry.metadata().map_or(0, |metadata| metadata.len()));
+            }
+        })?;
+        Ok(used)
+    }
+
+    /// Removes the temporary files of uploads whose process has ended; returns how many. Blocks on the file
+    /// system.
+    ///
+    /// # Errors
+    /// Where the directory itself can't be read.
+    pub fn remove_leftovers(&self) -> io::Result<usize> {
+        let mut removed = 0;
+        self.each_file(|root, path, entry| {
+            let ours = entry.file_name().to_str().is_some_and(is_temporary);
+            if ours && !is_locked(entry) && root.remove_file(path).is_ok() {
+                removed += 1;
+            }
+        })?;
+        Ok(removed)
+    }
+
+    /// Visits every regular file; links are not followed.
+    fn each_file(&self, mut visit: impl FnMut(&Dir, &Path, &DirEntry)) -> io::Result<()> {
+        let (_, root) = self.current()?;
+        let mut folders = Vec::new();
+        let mut next = Some((root.entries()?, PathBuf::new()));
+        while let Some((entries, folder)) = next {
+            // What vanishes or hides from us is passed over, here and below.
+            for entry in entries.flatten() {
+                let path = folder.join(entry.file_name());
+                match kind(&entry) {
+                    Ok(kind) if kind.is_dir() => folders.push(path),
+                    Ok(kind) if kind.is_file() => visit(&root, &path, &entry),
+                    _ => {}
+                }
+            }
+            next = loop {
+                let Some(folder) = folders.pop() else { break None };
+                if let Ok(entries) = root.read_dir(&folder) {
+                    break Some((entries, folder));
+                }
+            };
+        }
+        Ok(())
+    }
+}
+
+/// What an entry is, links not followed. Not every file system says so in its listing.
+fn kind(entry: &DirEntry) -> io::Result<FileType> {
+    let kind = entry.file_type()?;
+    if kind.is_dir() || kind.is_file() || kind.is_symlink() {
+        return Ok(kind);
+    }
+    Ok(entry.metadata()?.file_type())
+}
+
+/// Whether somebody still writes this file.
+fn is_locked(entry: &DirEntry) -> bool {
+    let Ok(file) = entry.open() else { return false };
+    let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+    locked == Err(rustix::io::Errno::WOULDBLOCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared_dir::SharedPath;
+
+    #[test]
+    fn files_are_counted_wherever_they_are() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        std::fs::create_dir_all(at(".hidden/deep")).unwrap();
+        std::fs::write(at("a"), "12345").unwrap();
+        std::fs::write(at(".hidden/deep/b.part"), "123").unwrap();
+        std::os::unix::fs::symlink(at("a"), at("link")).unwrap();
+        std::os::unix::fs::symlink(root.path(), at("loop")).unwrap();
+        let dir = SharedDir::open_or_create(root.path()).unwrap();
+        let mut incoming = dir.begin(&SharedPath::parse("new").unwrap()).unwrap();
+        incoming.write(b"1234567").unwrap();
+        assert_eq!(dir.used().unwrap(), 8);
+        incoming.store(false).unwrap();
+        assert_eq!(dir.used().unwrap(), 15);
+    }
+
+    #[test]
+    fn only_leftovers_of_ours_that_nobody_writes_are_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        std::fs::create_dir(at("sub")).unwrap();
+        for name in [
+            ".chordial-upload-0123456789abcdef.part",
+            "sub/.chordial-upload-fedcba9876543210.part",
+            ".chordial-upload-mine.part",
+            "chordial-upload-0123456789abcdef.part",
+            "song.mp3.part",
+        ] {
+            std::fs::write(at(name), "x").unwrap();
+        }
+        let dir = SharedDir::open_or_create(root.path()).unwrap();
+        let mut written = dir.begin(&SharedPath::parse("sub/new").unwrap()).unwrap();
+        assert_eq!(dir.remove_leftovers().unwrap(), 2);
+        written.store(false).unwrap();
+        assert!(at("sub/new").exists());
+        for kept in [".chordial-upload-mine.part", "chordial-upload-0123456789abcdef.part", "song.mp3.part"] {
+            assert!(at(kept).exists(), "{kept}");
+        }
+    }
+}
