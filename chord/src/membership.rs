@@ -141,6 +141,10 @@ impl Node {
         self.finger_rounds = 0;
         out.push(Output::SetTimer { timer: Timer::Stabilize, after: about(self.pace) });
         set_timer(out, Timer::Repair, 200..400);
+        // The list travels backwards, one peer at a time; at the quiet pace that takes long.
+        if let Some(predecessor) = self.predecessor.clone().filter(|peer| !self.detector.is_given_up(peer)) {
+            self.call(predecessor, Request::Poke, Why::Tell, out);
+        }
         if self.successors.first() != before.first() {
             out.push(Output::Event(Event::Successor(self.successors.first().cloned())));
         }

@@ -2,14 +2,15 @@
 //! others, back to one ordered ring. Rings that a partition made are merged by the same rules.
 //!
 //! Zave's operations keep a ring right that has a base of members which never fail; real rings have none
-//! ("Reasoning about identifier spaces", IEEE TSE 2017, §5). Three rules are added, none of which adopts a
+//! ("Reasoning about identifier spaces", IEEE TSE 2017, §5). Four rules are added, none of which adopts a
 //! pointer that has not just answered:
 //! 1. A contact that lies between this peer and its successor is asked for its neighbours, and adopted as a
 //!    closer predecessor of the successor would be (the linearization of Onus, Richa and Scheideler, ALENEX
 //!    2007).
-//! 2. Now and then another peer is asked for the living neighbour of this peer's own identifier, this peer
+//! 2. Now and then another peer is asked for the living neighbour of its own identifier, this peer
 //!    left out: a friend, a peer once given up, or a contact, in turn. Who answers may be of another part.
-//! 3. Whoever learns in this way of a closer successor tells the peers that it knows; they look for theirs
+//! 3. A contact between this peer and its predecessor is named to the predecessor.
+//! 4. Whoever learns in this way of a closer successor tells the peers that it knows; they look for theirs
 //!    at once (the ring merge of Shafaat, Ghodsi and Haridi, SSS 2007, by rumour).
 
 use std::collections::BTreeMap;
@@ -90,10 +91,25 @@ impl Node {
         let entry = self.reunion.hint.take().or_else(|| self.entry());
         out.push(Output::SetTimer { timer: Timer::Reunite, after: about(self.reunion.pace()) });
         self.reunion.merging = false;
+        self.introduce(out);
         if let Some(entry) = entry {
             let lookup = Lookup::beside(&self.me, entry, self.config.call_timeout * 4);
             self.ask(lookup, out);
         }
+    }
+
+    /// A contact between the predecessor and this peer ought to be the predecessor's successor.
+    fn introduce(&self, out: &mut Vec<Output>) {
+        let Some(predecessor) = self.predecessor.clone() else { return };
+        let contacts = self.contacts.before(self.me.id);
+        let mut between = contacts.take_while(|peer| peer.id.is_between(predecessor.id, self.me.id));
+        if let Some(contact) = between.find(|peer| self.is_usable(peer)).cloned() {
+            self.call(predecessor, Request::Reunite(contact), Why::Tell, out);
+        }
+    }
+
+    fn is_usable(&self, peer: &Peer) -> bool {
+        !self.detector.is_given_up(peer) && !self.detector.is_suspect(peer.id)
     }
 
     /// Whom to ask this time: friends, peers given up and contacts in turn.
@@ -168,15 +184,10 @@ impl Node {
     pub(crate) fn closer_than_successor(&mut self) -> Option<Peer> {
         let me = self.me.id;
         let head = self.successors.first().map_or(me, |head| head.id);
-        let usable = |peer: &Peer| {
-            peer.id.is_between(me, head)
-                && !self.detector.is_given_up(peer)
-                && !self.detector.is_suspect(peer.id)
-        };
-        let found = self.reunion.found.take().filter(|peer| usable(peer));
-        found.or_else(|| {
-            let between = self.contacts.from(me.next()).take_while(|peer| peer.id.is_between(me, head));
-            between.filter(|peer| usable(peer)).next().cloned()
+        let found = self.reunion.found.take();
+        found.filter(|peer| peer.id.is_between(me, head) && self.is_usable(peer)).or_else(|| {
+            let mut between = self.contacts.from(me.next()).take_while(|peer| peer.id.is_between(me, head));
+            between.find(|peer| self.is_usable(peer)).cloned()
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chord::{Config, Id, Peer};
+use chord::{Config, Peer};
 use chordial_tests::network::{Crash, Network, Weather};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,7 +48,6 @@ fn part_and_meet(seed: u64, sizes: &[usize], apart: Duration) -> (Duration, u64)
     assert_eq!(network.members().len(), peers, "seed {seed}");
     for host in 0..peers {
         let asker = network.draw(peers);
-        network.until("the file is found", 90 * SECOND, |_| true);
         let name = format!("file {host}");
         let mut found = network.find(asker, &name).map(|reading| reading.sources.len());
         let deadline = network.now() + MINUTE;
@@ -73,7 +72,8 @@ fn halves_that_were_apart_become_one_ring_again() {
         (&[8, 8], 3 * 24 * 60 * MINUTE),
     ] {
         let mut longest = Duration::ZERO;
-        for seed in 0..5 {
+        let seeds = if apart > 60 * MINUTE { 0..1 } else { 0..5 };
+        for seed in seeds {
             let (took, calls) = part_and_meet(seed, sizes, apart);
             println!("{sizes:?} apart for {apart:?}, seed {seed}: one ring after {took:?}, {calls} calls");
             longest = longest.max(took);
@@ -147,6 +147,5 @@ fn a_ring_that_goes_round_twice_is_made_one() {
         network.place(&members);
         let took = network.settle(2 * MINUTE);
         println!("{peers} peers in a double loop: {took:?}");
-        let _: Vec<Id> = network.members();
     }
 }
