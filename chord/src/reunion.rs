@@ -7,8 +7,8 @@
 //! 1. A contact that lies between this peer and its successor is asked for its neighbours, and adopted as a
 //!    closer predecessor of the successor would be (the linearization of Onus, Richa and Scheideler, ALENEX
 //!    2007).
-//! 2. Now and then another peer is asked for the living neighbour of its own identifier, this peer
-//!    left out: a friend, a peer once given up, or a contact, in turn. Who answers may be of another part.
+//! 2. Now and then another peer is asked who stands next behind this one, this one left out: a friend, a peer
+//!    once given up, or a contact, in turn. Who answers may be of another part.
 //! 3. A contact between this peer and its predecessor is named to the predecessor.
 //! 4. Whoever learns in this way of a closer successor tells the peers that it knows; they look for theirs
 //!    at once (the ring merge of Shafaat, Ghodsi and Haridi, SSS 2007, by rumour).
@@ -31,7 +31,7 @@ const PACE: (Duration, Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(30));
 /// So long ago is a short time ago.
 const LATELY: Duration = Duration::from_secs(15 * 60);
-/// A rumour is passed on at most once in this time: one merge, one message for each pair of peers.
+/// A rumour is passed on at most once in this time, which bounds what a merge costs.
 const RUMOR: Duration = Duration::from_secs(5);
 
 /// What a peer does to find other parts of its ring.
