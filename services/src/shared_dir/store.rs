@@ -145,7 +145,8 @@ impl Incoming {
         let replaced = match rename_new(&self.folder, &self.temporary, name) {
             Ok(()) => false,
             Err(Errno::EXIST) => {
-                if is_there(&self.folder, &self.path)? && !replace {
+                is_there(&self.folder, &self.path)?;
+                if !replace {
                     return Err(StoreError::Exists);
                 }
                 rustix::fs::renameat(&self.folder, &self.temporary, &self.folder, name)?;
