@@ -3,6 +3,7 @@
 //! Bytes go to a hidden temporary file in the folder where the file is to be. It is locked while it is being
 //! written, so that what a killed process left behind can be told from what somebody still writes.
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use cap_std::fs::{Dir, OpenOptions};
@@ -16,7 +17,7 @@ const PREFIX: &str = ".chordial-upload-";
 const SUFFIX: &str = ".part";
 /// Written bytes that are not on disk yet, at most: so that the last sync is a short one.
 const UNSYNCED: u64 = 64 << 20;
-/// How often a file is begun anew where its folder was removed in that very moment.
+/// How often a file is begun anew where its folder, or it, was removed in that very moment.
 const ATTEMPTS: usize = 3;
 
 /// Why a file was not stored.
@@ -116,7 +117,11 @@ impl Incoming {
         let temporary = format!("{PREFIX}{:016x}{SUFFIX}", rand::random::<u64>());
         let file = folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true))?.into_std();
         // Where there are no locks, a leftover is removed all the same.
-        let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        // Before it was locked it looked like a leftover, and may have been taken for one.
+        if locked == Err(Errno::WOULDBLOCK) || file.metadata()?.nlink() == 0 {
+            return Err(StoreError::Io(io::ErrorKind::NotFound.into()));
+        }
         Ok(Self { path: path.clone(), folder, temporary, file, unsynced: 0, stored: false, made })
     }
 
