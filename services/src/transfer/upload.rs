@@ -24,6 +24,8 @@ use crate::shared_dir::{Fingerprint, Incoming, SharedDir, SharedPath, StoreError
 
 /// A caller must send so many bytes within the stall time, or the end: one byte now and then is a stall, too.
 const STEP: usize = 16 << 10;
+/// Longest wait for an upload's header.
+const HEADER: Duration = Duration::from_secs(5);
 /// Chunks that wait to be written.
 const WAITING: usize = 4;
 /// Longest wait for the file system to say whether a file fits.
@@ -77,7 +79,10 @@ impl Uploads {
         mut parts: Streaming<TransferServiceUploadRequest>,
     ) -> Result<TransferServiceUploadResponse, Status> {
         let options = self.options.ok_or_else(|| refusal::off(&self.peer))?;
-        let header = match timeout(self.stall, next(&mut parts)).await {
+        // Before anything is read, so that only so many may have a message half sent.
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let slot = slot.map_err(|_| refusal::busy(&self.peer, options.max_uploads))?;
+        let header = match timeout(self.stall.min(HEADER), next(&mut parts)).await {
             Ok(Ok(Some(Part::Header(header)))) => header,
             Ok(Err(status)) => return Err(status),
             Ok(Ok(_)) => return Err(Status::invalid_argument("an upload begins with its header")),
@@ -87,27 +92,31 @@ impl Uploads {
         if !matches!(header.digest.len(), 0 | 32) {
             return Err(Status::invalid_argument("a digest has 32 bytes, or none where it is not known"));
         }
-        let slot = Arc::clone(&self.slots).try_acquire_owned();
-        let slot = slot.map_err(|_| refusal::busy(&self.peer, options.max_uploads))?;
         let most = if options.max_size == 0 { u64::MAX } else { options.max_size };
         if header.size.is_some_and(|size| size > most) {
             return Err(refusal::too_large(&self.peer, most));
         }
-        let share = self.reserve(&path, &header).await?;
-        let held = Held { share, _slot: slot };
+        let held = self.reserve(&path, &header, slot).await?;
         self.receive(parts, path, header, held, most).await
     }
 
-    /// Room for what is announced, if nothing else speaks against it.
-    async fn reserve(&self, path: &SharedPath, header: &UploadHeader) -> Result<Share, Status> {
+    /// Room for what is announced, if nothing else speaks against it. The slot stays taken as long as the file
+    /// system is being asked, also where nobody waits for the answer any more.
+    async fn reserve(
+        &self,
+        path: &SharedPath,
+        header: &UploadHeader,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Held, Status> {
         let (dir, room, at) = (Arc::clone(&self.dir), Arc::clone(&self.room), path.clone());
         let (size, replace) = (header.size.unwrap_or(0), header.replace);
         let look = move || -> Result<_, StoreError> {
             dir.may_store(&at, replace, size)?;
-            room.reserve(size).map_err(StoreError::Directory)
+            let share = room.reserve(size).map_err(StoreError::Directory)?;
+            Ok(share.map(|share| Held { share, _slot: slot }))
         };
         match timeout(LOOK, tokio::task::spawn_blocking(look)).await {
-            Ok(Ok(Ok(Ok(share)))) => Ok(share),
+            Ok(Ok(Ok(Ok(held)))) => Ok(held),
             Ok(Ok(Ok(Err(no_room)))) => Err(refusal::no_room(&self.peer, &no_room)),
             Ok(Ok(Err(error))) => Err(refusal::of_store(&self.peer, path, &error)),
             Ok(Err(error)) => Err(crashed(&error)),

@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
 use super::tests::{LONG, Peer, options, serve_with};
-use super::{Options, UploadOptions, refusal};
+use super::{MAX_CHUNK, Options, UploadOptions, refusal};
 
 const ANY: UploadOptions = UploadOptions { max_uploads: 8, max_size: 0, quota: 0 };
 
@@ -104,10 +104,11 @@ async fn an_upload_is_stored_whole_and_served() {
     assert_eq!(peer.stat_digest("new/folder/e\u{301}.bin").await, digest.as_bytes());
     // Of unknown size and digest, and empty.
     peer.put(header("plain"), b"hello").await.unwrap();
+    peer.send(stream::iter([begin(header("one chunk")), chunk(&[0; MAX_CHUNK])])).await.unwrap();
     peer.put(header("empty"), b"").await.unwrap();
     peer.put(UploadHeader { size: Some(0), ..header("empty too") }, b"").await.unwrap();
     assert_eq!(peer.get("plain", 0, 0).await.unwrap().1, b"hello");
-    assert_eq!(settled(root.path()).await, ["empty", "empty too", "new", "plain"]);
+    assert_eq!(settled(root.path()).await, ["empty", "empty too", "new", "one chunk", "plain"]);
 }
 
 #[tokio::test]
@@ -174,6 +175,8 @@ async fn bytes_that_are_not_the_announced_ones_are_not_stored() {
     for messages in [vec![], vec![chunk(b"x")], vec![begin(header("a")), chunk(b"x"), begin(header("a"))]] {
         assert_eq!(peer.send(stream::iter(messages)).await.unwrap_err().code(), Code::InvalidArgument);
     }
+    let large = vec![begin(header("a")), chunk(&[0; MAX_CHUNK + (64 << 10)])];
+    assert_eq!(peer.send(stream::iter(large)).await.unwrap_err().code(), Code::OutOfRange);
     assert!(settled(root.path()).await.is_empty());
 }
 
@@ -236,8 +239,8 @@ async fn an_upload_that_stalls_or_breaks_off_leaves_nothing() {
         ..options(root.path(), catalog, 8)
     })
     .await;
-    // Silence behind the header, and behind some bytes; a trickle.
-    for messages in [vec![begin(header("a"))], vec![begin(header("a")), chunk(&[1; 40_000])]] {
+    // Silence before the header, behind it, and behind some bytes; a trickle.
+    for messages in [vec![], vec![begin(header("a"))], vec![begin(header("a")), chunk(&[1; 40_000])]] {
         let endless = stream::iter(messages).chain(stream::pending());
         let said = timeout(LONG, peer.send(endless)).await.expect("it waits for ever").unwrap_err();
         assert_eq!(said.code(), Code::DeadlineExceeded, "{said}");
