@@ -139,10 +139,10 @@ async fn check(gateway: &Gateway, condition: &Condition, path: &str) -> Result<(
     }
 }
 
-/// A file that is there against the caller's condition is the condition's failure.
+/// A file that is there though the caller said that there must be none is the condition's failure.
 fn of_condition(problem: Problem, condition: &Condition) -> Problem {
     match (problem.kind(), condition) {
-        (Kind::FileExists, Condition::IfNoneMatch(_)) => failed(true),
+        (Kind::FileExists, Condition::IfNoneMatch(tags)) if tags.trim() == "*" => failed(true),
         _ => problem,
     }
 }
