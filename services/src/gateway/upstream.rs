@@ -192,6 +192,7 @@ fn upload_problem(status: &Status) -> Problem {
             return Problem::new(Kind::FileExists, detail);
         }
         (Code::FailedPrecondition, _) => Kind::PathTaken,
+        (Code::Aborted, _) => Kind::PreconditionFailed,
         (Code::InvalidArgument, _) => Kind::BadPath,
         (Code::DeadlineExceeded, _) => Kind::BodyTimeout,
         (Code::ResourceExhausted, Some(refusal::TOO_LARGE)) => Kind::BodyTooLarge,

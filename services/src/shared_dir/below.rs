@@ -92,7 +92,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::shared_dir::SharedPath;
+    use crate::shared_dir::{Replace, SharedPath};
 
     #[test]
     fn files_are_counted_wherever_they_are() {
@@ -107,7 +107,7 @@ mod tests {
         let mut incoming = dir.begin(&SharedPath::parse("new").unwrap()).unwrap();
         incoming.write(b"1234567").unwrap();
         assert_eq!(dir.used().unwrap(), 8);
-        incoming.store(false).unwrap();
+        incoming.store(Replace::Nothing).unwrap();
         assert_eq!(dir.used().unwrap(), 15);
     }
 
@@ -128,7 +128,7 @@ mod tests {
         let dir = SharedDir::open_or_create(root.path()).unwrap();
         let mut written = dir.begin(&SharedPath::parse("sub/new").unwrap()).unwrap();
         assert_eq!(dir.remove_leftovers().unwrap(), 2);
-        written.store(false).unwrap();
+        written.store(Replace::Nothing).unwrap();
         assert!(at("sub/new").exists());
         for kept in [".chordial-upload-mine.part", "chordial-upload-0123456789abcdef.part", "song.mp3.part"] {
             assert!(at(kept).exists(), "{kept}");

@@ -57,6 +57,12 @@ pub(super) fn not_the_bytes(path: &SharedPath, why: &str) -> Status {
     Status::data_loss(format!("{:?} was not stored: {why}", shorten(path.as_str())))
 }
 
+/// What is there is not what was to be replaced.
+pub(super) fn other(peer: &str, path: &SharedPath) -> Status {
+    let shown = shorten(path.as_str());
+    Status::aborted(format!("what {peer} has at {shown:?} is not the file that was to be replaced"))
+}
+
 pub(super) fn stalled(path: &SharedPath) -> Status {
     Status::deadline_exceeded(format!(
         "the upload of {:?} was ended because its bytes did not come in time; send it again",
@@ -68,6 +74,7 @@ pub(super) fn of_store(peer: &str, path: &SharedPath, error: &StoreError) -> Sta
     let shown = shorten(path.as_str());
     match error {
         StoreError::Exists => Status::already_exists(format!("{peer} has a file at {shown:?}")),
+        StoreError::Other => other(peer, path),
         StoreError::Taken(what) => Status::failed_precondition(format!(
             "{shown:?} can't be stored at {peer}: {what}; choose another path"
         )),

@@ -2,6 +2,7 @@
 //!
 //! What can be refused is refused on the header, before the first byte. A caller that announces a size and ends
 //! without a byte has only asked: it is told what speaks against the upload, or DATA_LOSS where nothing does.
+use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,13 @@ use tokio::time::{timeout, timeout_at};
 use tonic::{Status, Streaming};
 
 use super::UploadOptions;
+use super::catalog::CatalogClient;
+use super::download::{Rest, open};
 use super::fresh::Fresh;
 use super::refusal;
 use super::room::{Room, Share};
 use super::version::Version;
-use crate::shared_dir::{Fingerprint, Incoming, SharedDir, SharedPath, StoreError};
+use crate::shared_dir::{Fingerprint, Incoming, Replace, SharedDir, SharedPath, StoreError};
 
 /// A caller must send so many bytes within the stall time, or the end: one byte now and then is a stall, too.
 const STEP: usize = 16 << 10;
@@ -44,11 +47,14 @@ pub(super) struct Uploads {
     room: Arc<Room>,
     stall: Duration,
     fresh: Arc<Fresh>,
+    catalog: CatalogClient,
 }
 
 /// What an upload holds until its last byte is written or its file removed.
 struct Held {
     share: Share,
+    /// The one state of the file that may be replaced, if there is only one.
+    replaces: Option<Version>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -64,10 +70,11 @@ impl Uploads {
         options: Option<UploadOptions>,
         stall: Duration,
         fresh: Arc<Fresh>,
+        catalog: CatalogClient,
     ) -> Self {
         let (most, quota) = options.map_or((0, 0), |options| (options.max_uploads, options.quota));
         let room = Arc::new(Room::new(Arc::clone(&dir), quota));
-        Self { dir, peer, options, slots: Arc::new(Semaphore::new(most)), room, stall, fresh }
+        Self { dir, peer, options, slots: Arc::new(Semaphore::new(most)), room, stall, fresh, catalog }
     }
 
     /// Takes one upload.
@@ -89,7 +96,7 @@ impl Uploads {
             Err(_) => return Err(Status::deadline_exceeded("no header came in time")),
         };
         let path = SharedPath::parse(&header.path).map_err(|e| Status::invalid_argument(e.to_string()))?;
-        if !matches!(header.digest.len(), 0 | 32) {
+        if [&header.digest, &header.replace_digest].iter().any(|digest| !matches!(digest.len(), 0 | 32)) {
             return Err(Status::invalid_argument("a digest has 32 bytes, or none where it is not known"));
         }
         let most = if options.max_size == 0 { u64::MAX } else { options.max_size };
@@ -110,17 +117,38 @@ impl Uploads {
     ) -> Result<Held, Status> {
         let (dir, room, at) = (Arc::clone(&self.dir), Arc::clone(&self.room), path.clone());
         let (size, replace) = (header.size.unwrap_or(0), header.replace);
+        let only = replace && !header.replace_digest.is_empty();
         let look = move || -> Result<_, StoreError> {
             dir.may_store(&at, replace, size)?;
+            let there = if only { open(&dir, &at, Rest::Needed).ok().flatten() } else { None };
             let share = room.reserve(size).map_err(StoreError::Directory)?;
-            Ok(share.map(|share| Held { share, _slot: slot }))
+            Ok(share.map(|share| (Held { share, replaces: None, _slot: slot }, there)))
         };
-        match timeout(LOOK, tokio::task::spawn_blocking(look)).await {
-            Ok(Ok(Ok(Ok(held)))) => Ok(held),
-            Ok(Ok(Ok(Err(no_room)))) => Err(refusal::no_room(&self.peer, &no_room)),
-            Ok(Ok(Err(error))) => Err(refusal::of_store(&self.peer, path, &error)),
-            Ok(Err(error)) => Err(crashed(&error)),
-            Err(_) => Err(self.silent_disk()),
+        let (held, there) = match timeout(LOOK, tokio::task::spawn_blocking(look)).await {
+            Ok(Ok(Ok(Ok(looked)))) => looked,
+            Ok(Ok(Ok(Err(no_room)))) => return Err(refusal::no_room(&self.peer, &no_room)),
+            Ok(Ok(Err(error))) => return Err(refusal::of_store(&self.peer, path, &error)),
+            Ok(Err(error)) => return Err(crashed(&error)),
+            Err(_) => return Err(self.silent_disk()),
+        };
+        if !only {
+            return Ok(held);
+        }
+        match there {
+            Some((_, version, fingerprint))
+                if self.digest(path, &version, &fingerprint).await == header.replace_digest =>
+            {
+                Ok(Held { replaces: Some(version), ..held })
+            }
+            _ => Err(refusal::other(&self.peer, path)),
+        }
+    }
+
+    /// BLAKE3 of the file in this state; empty where it is not known.
+    async fn digest(&self, path: &SharedPath, version: &Version, fingerprint: &Fingerprint) -> Vec<u8> {
+        match self.fresh.digest(path, version) {
+            Some(digest) => digest.to_vec(),
+            None => self.catalog.digest(path, fingerprint).await,
         }
     }
 
@@ -287,7 +315,13 @@ impl Job {
         if !self.digest.is_empty() && self.digest != digest {
             return Err(refusal::not_the_bytes(&self.path, "its bytes do not have the announced digest"));
         }
-        let replaced = incoming.store(self.replace).map_err(|error| failed(&self.path, error))?;
+        let is_the_one = |file: &File| Ok(self.held.replaces == Some(Version::of(file)?));
+        let replace = match (self.replace, &self.held.replaces) {
+            (false, _) => Replace::Nothing,
+            (true, None) => Replace::Any,
+            (true, Some(_)) => Replace::Only(&is_the_one),
+        };
+        let replaced = incoming.store(replace).map_err(|error| failed(&self.path, error))?;
         self.held.share.stored();
         tracing::info!(path = %self.path, bytes = written, replaced, "a file was uploaded");
         self.answer(&incoming, replaced, digest).map_err(|error| failed(&self.path, error.into()))

@@ -163,6 +163,42 @@ async fn a_file_is_only_replaced_when_asked() {
 }
 
 #[tokio::test]
+async fn of_two_that_would_replace_one_state_of_a_file_one_does() {
+    let root = tempfile::tempdir().unwrap();
+    let peer = taking(root.path(), ANY).await;
+    let only =
+        |digest: &[u8]| UploadHeader { replace: true, replace_digest: digest.to_vec().into(), ..header("a") };
+    let old = blake3::hash(b"old");
+    assert_eq!(peer.put(only(old.as_bytes()), b"x").await.unwrap_err().code(), Code::Aborted);
+    assert_eq!(peer.put(only(b"short"), b"x").await.unwrap_err().code(), Code::InvalidArgument);
+    peer.put(header("a"), b"old").await.unwrap();
+    assert_eq!(peer.put(only(&[1; 32]), b"x").await.unwrap_err().code(), Code::Aborted);
+    // Both have begun before one of them ends.
+    let (senders, calls): (Vec<_>, Vec<_>) = (0..2)
+        .map(|number| {
+            let (sender, receiver) = mpsc::channel(8);
+            sender.try_send(begin(only(old.as_bytes()))).unwrap();
+            sender.try_send(chunk(&[number; 1000])).unwrap();
+            let mut transfer = peer.transfer.clone();
+            (sender, tokio::spawn(async move { transfer.upload(ReceiverStream::new(receiver)).await }))
+        })
+        .unzip();
+    let deadline = Instant::now() + LONG;
+    while fs::read_dir(root.path()).unwrap().count() < 3 {
+        assert!(Instant::now() < deadline, "the uploads never began");
+        sleep(Duration::from_millis(5)).await;
+    }
+    drop(senders);
+    let mut codes = Vec::new();
+    for call in calls {
+        codes.push(call.await.unwrap().map_or_else(|said| said.code(), |_| Code::Ok));
+    }
+    codes.sort_by_key(|code| *code as i32);
+    assert_eq!(codes, [Code::Ok, Code::Aborted]);
+    assert_eq!(settled(root.path()).await, ["a"]);
+}
+
+#[tokio::test]
 async fn bytes_that_are_not_the_announced_ones_are_not_stored() {
     let root = tempfile::tempdir().unwrap();
     let peer = taking(root.path(), ANY).await;

@@ -130,6 +130,26 @@ async fn a_file_is_replaced_only_on_the_condition_of_the_caller() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_replaced_meanwhile_is_not_replaced_again() {
+    let root = tempfile::tempdir().unwrap();
+    let peer = any(root.path()).await;
+    let etag = peer.put("/files/a", &[], "1").await;
+    let etag = etag.header("etag").unwrap();
+    let mut slow = peer.connect().await;
+    let head = Harness::put_head("/files/a", &[("content-length", "4"), ("if-match", etag)]);
+    slow.write_all(format!("{head}sl").as_bytes()).await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while fs::read_dir(root.path()).unwrap().count() < 2 {
+        assert!(Instant::now() < deadline, "the upload never began");
+        sleep(Duration::from_millis(5)).await;
+    }
+    peer.put("/files/a", &[("if-match", etag)], "2").await.stored(200);
+    slow.write_all(b"ow").await.unwrap();
+    Answer::read(&mut slow).await.problem(412, "precondition-failed");
+    assert_eq!(fs::read(root.path().join("a")).unwrap(), b"2");
+}
+
+#[tokio::test]
 async fn what_cannot_be_stored_is_refused_by_name() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("folder")).unwrap();
