@@ -14,7 +14,7 @@ use chordial_proto::transfer_v1::{
 };
 use futures::{Stream, stream};
 use tonic::transport::Channel;
-use tonic::{Code, Request, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use crate::address::Address;
 use crate::client::answered;
@@ -63,8 +63,13 @@ impl Holder {
     ) -> Result<(FileHeader, ByteStream), ClientError> {
         let mut service = TransferServiceClient::new(self.channel.clone());
         let request = TransferServiceDownloadRequest { path: path.to_owned(), offset, length };
-        let mut parts =
-            answered(service.download(Request::new(request)), &self.address, self.timeout).await?;
+        let mut parts = match tokio::time::timeout(self.timeout, service.download(request)).await {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) => return Err(failure(&status, &self.address, self.timeout)),
+            Err(_) => {
+                return Err(ClientError::TimedOut { address: self.address.clone(), within: self.timeout });
+            }
+        };
         let header = match next(&mut parts, &self.address, self.timeout).await? {
             Some(Part::Header(header)) => header,
             _ => return Err(ClientError::Integrity(format!("{} began without a header", self.address))),
@@ -157,6 +162,14 @@ impl Body {
     }
 }
 
+/// What ended a download.
+fn failure(status: &Status, address: &str, within: Duration) -> ClientError {
+    match status.code() {
+        Code::Aborted => ClientError::Changed(format!("{address}: {}", status.message())),
+        _ => ClientError::from_status(status, address, within),
+    }
+}
+
 /// The next part, if it comes in time; `None` at the end. A part of a kind unknown here is passed over.
 async fn next(
     parts: &mut Streaming<TransferServiceDownloadResponse>,
@@ -167,10 +180,7 @@ async fn next(
         match tokio::time::timeout(within, parts.message()).await {
             Ok(Ok(Some(message))) if message.part.is_none() => continue,
             Ok(Ok(message)) => return Ok(message.and_then(|message| message.part)),
-            Ok(Err(status)) if status.code() == Code::Aborted => {
-                return Err(ClientError::Changed(format!("{address}: {}", status.message())));
-            }
-            Ok(Err(status)) => return Err(ClientError::from_status(&status, address, within)),
+            Ok(Err(status)) => return Err(failure(&status, address, within)),
             Err(_) => return Err(ClientError::TimedOut { address: address.to_owned(), within }),
         }
     }

@@ -37,6 +37,9 @@ const ARRIVE: Duration = Duration::from_secs(10);
 const UPLOAD: &str = "/transfer.v1.TransferService/Upload";
 /// Requests of one connection that are served at the same time.
 const STREAMS: u32 = 128;
+/// What one request may have on its way that is not read yet, in bytes: a part of what its connection may, so
+/// that one which is not read does not hold up the others.
+const WINDOW: u32 = 256 * 1024;
 /// All headers of a request together, in bytes.
 const HEADERS: u32 = 16 * 1024;
 /// Requests that a connection may have taken back before they were looked at; with more it is closed.
@@ -97,6 +100,7 @@ async fn serve_within(
     };
     let server = Server::builder()
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOW)
         .http2_max_pending_accept_reset_streams(Some(TAKEN_BACK))
         .http2_keepalive_interval(Some(PING))
         .http2_keepalive_timeout(Some(PONG))
@@ -189,8 +193,8 @@ mod tests {
         let greet = Duration::from_millis(300);
         let address = start(16, greet).await;
         for begin in ["", "PRI * HT", "\x16\x03\x01"] {
-            let mut stream = TcpStream::connect(address).await.unwrap();
             let since = Instant::now();
+            let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(begin.as_bytes()).await.unwrap();
             let closed = async { while let Ok(1..) = stream.read(&mut [0; 256]).await {} };
             tokio::time::timeout(PATIENCE, closed).await.expect("it stays open");

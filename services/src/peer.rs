@@ -225,7 +225,7 @@ impl Peer {
         };
         let options = gateway::Options {
             chord: self.addresses.channel(Service::Chord)?,
-            transfer: gateway::file_channel(self.addresses.endpoint(Service::Transfer)?),
+            transfer: self.addresses.endpoint(Service::Transfer)?,
             peer_name: self.config.name.clone(),
             url: self.public_gateway_url(),
             limits,

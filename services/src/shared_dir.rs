@@ -4,7 +4,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
@@ -16,7 +16,7 @@ mod store;
 
 pub use path::{MAX_NAME, MAX_PATH, PathError, SharedPath, name_problem, nfc, shorten};
 pub use stamp::{Inode, Stamp};
-pub use store::{Incoming, StoreError};
+pub use store::{Incoming, Replace, StoreError};
 
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,8 @@ impl Identity {
 pub struct SharedDir {
     path: PathBuf,
     held: RwLock<(Identity, Arc<Dir>)>,
+    /// Held while a file is replaced by an upload.
+    replacing: Arc<Mutex<()>>,
 }
 
 impl SharedDir {
@@ -117,7 +119,7 @@ impl SharedDir {
         }
         let held = open_dir(path).map_err(|e| problem(format!("can't be read: {e}")))?;
         held.1.entries().map_err(|e| problem(format!("can't be listed: {e}")))?;
-        Ok(Self { path: path.to_owned(), held: RwLock::new(held) })
+        Ok(Self { path: path.to_owned(), held: RwLock::new(held), replacing: Arc::default() })
     }
 
     /// Where it is, as configured.

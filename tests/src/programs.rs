@@ -4,6 +4,7 @@
 
 mod binaries;
 mod cluster;
+pub mod garbage;
 mod http;
 mod peer;
 mod process;

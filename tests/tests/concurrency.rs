@@ -1,7 +1,7 @@
 //! Many callers at the same time, held there: a peer that answered one after the other would answer nobody.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chord_peer::descriptors;
@@ -30,13 +30,19 @@ const CALLERS: usize = 64;
 /// Watchers of the catalog that a peer has room for besides its own chord service.
 const WATCHERS: usize = CALLERS - 1;
 /// How long a peer waits for another one here: so long are the lookups held that need a peer that is stopped.
-const CALL: Duration = Duration::from_secs(8);
+const CALL: Duration = Duration::from_secs(20);
 /// The default of `chord.lookup_timeout`, and what a lookup that nothing holds up may take on a busy machine.
 const LOOKUP: Duration = Duration::from_secs(4);
 /// Files of each peer.
 const FILES: usize = 20;
 /// Larger than what may be on its way to a caller who reads nothing.
 const BIG: usize = 3 << 20;
+
+/// One test at a time: each keeps this machine busy, and measures.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn file_name(peer: usize, number: usize) -> String {
     format!("file {number} of p{peer}.txt")
@@ -191,6 +197,7 @@ async fn all<T: Send + 'static>(
 
 #[test]
 fn sixty_four_callers_at_once_on_each_service_and_a_lookup_answers() {
+    let _one = alone();
     let call = format!("{}s", CALL.as_secs());
     let mut cluster = network(&[
         ("chord.call_timeout", &call),
@@ -222,7 +229,6 @@ async fn callers_on_all_services(cluster: &mut Cluster) {
 
     // transfer: 64 downloads have begun, none has ended, and there is no place for one more.
     let mut downloads: Vec<_> = all((0..CALLERS).map(|_| download(transfer.clone()))).await;
-    let stalled = downloads.pop().expect("64 of them").expect("it has begun");
     let refused = download(transfer.clone()).await.expect_err("a 65th download has no place");
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
     assert!(refused.message().contains("p1 already sends 64 files"), "{refused}");
@@ -245,6 +251,12 @@ async fn callers_on_all_services(cluster: &mut Cluster) {
             }
         };
         timeout(PATIENCE, news).await.expect("every watcher hears of the new file");
+    }
+
+    // A download may stand still for 30 s: from here on, until the lookups have ended.
+    for download in &mut downloads {
+        let (stream, got) = download.as_mut().expect("it has begun");
+        take(stream.message().await.expect("the download goes on"), got);
     }
 
     // chord and gateway: each holds 64 lookups that wait for a peer which is stopped.
@@ -281,8 +293,8 @@ async fn callers_on_all_services(cluster: &mut Cluster) {
 
     // All that was held comes to its right end.
     cluster.peers[last].signal("CONT");
-    timeout(PATIENCE, over_grpc.join_all()).await.expect("all lookups over gRPC end");
-    timeout(PATIENCE, over_rest.join_all()).await.expect("all lookups over REST end");
+    let (mut stalled, mut got) = downloads.pop().expect("64 of them").expect("it has begun");
+    take(stalled.message().await.expect("the download goes on"), &mut got);
     let bytes = Arc::new(big());
     let rest = downloads.into_iter().map(|download| {
         let (mut stream, mut got) = download.expect("it has begun");
@@ -296,7 +308,10 @@ async fn callers_on_all_services(cluster: &mut Cluster) {
         }
     });
     assert_eq!(all(rest).await.len(), CALLERS - 1);
+    timeout(PATIENCE, over_grpc.join_all()).await.expect("all lookups over gRPC end");
+    timeout(PATIENCE, over_rest.join_all()).await.expect("all lookups over REST end");
     // The stalled one held its place all the time, and gives it back when it goes.
+    take(stalled.message().await.expect("the download goes on"), &mut got);
     let again = all((1..CALLERS).map(|_| download(transfer.clone()))).await;
     assert!(again.iter().all(Result::is_ok), "the places of those that have ended are free");
     assert!(download(transfer.clone()).await.is_err(), "the stalled one's is not");
@@ -310,6 +325,7 @@ fn a_thousand_connections_at_once_on_the_gateway_are_all_answered() {
     /// Connections that a gateway serves at the same time, by default.
     const MOST: usize = 1024;
     const CONNECTIONS: usize = 1000;
+    let _one = alone();
     // As many systems start programs: a peer has to make room by itself.
     let limit = getrlimit(Resource::Nofile);
     let few = Rlimit { current: Some(1024.min(limit.maximum.unwrap_or(1024))), ..limit };

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chord::{Id, VERSION};
 use chordial_proto::chord_v1 as wire;
+use chordial_tests::programs::garbage::{bomb, bytes, field, frame, huge, nonsense};
 use chordial_tests::programs::raw_grpc::{Ended, call, call_with, channel, framed, rpcs};
 use chordial_tests::programs::{
     Cluster, PATIENCE, TestPeer, Usage, encode, ensure, eventually, get, raw, usage,
 };
 use futures::{StreamExt as _, stream};
 use prost::Message;
-use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -35,7 +36,11 @@ struct Trial {
 
 impl Trial {
     fn begin() -> Trial {
-        let mut cluster = Cluster::new(3, &[]);
+        Trial::with(&[])
+    }
+
+    fn with(settings: &[(&str, &str)]) -> Trial {
+        let mut cluster = Cluster::new(3, settings);
         cluster.start();
         cluster.wait_ring(PATIENCE);
         for peer in &cluster.peers {
@@ -106,12 +111,6 @@ fn random() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-fn bytes(random: &mut ChaCha8Rng, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    random.fill_bytes(&mut bytes);
-    bytes
-}
-
 fn connect(url: &str) -> TcpStream {
     let stream = TcpStream::connect(url.trim_start_matches("http://")).expect("a connection");
     stream.set_read_timeout(Some(END)).expect("a socket");
@@ -137,11 +136,6 @@ fn refused(url: &str, bytes: &[u8]) -> Vec<u8> {
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// An empty SETTINGS frame.
 const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("a length").to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
 
 #[test]
 fn bytes_that_are_no_request() {
@@ -229,41 +223,8 @@ fn who_says_nothing_on_a_grpc_port_is_closed() {
     for mut silent in trial.grpc_ports().map(|port| connect(&port)) {
         let closed = silent.read_to_end(&mut Vec::new());
         assert!(closed.is_ok(), "{closed:?}");
-        let took = began.elapsed();
-        assert!(took >= GREET / 2 && took < GREET * 2, "closed after {took:?}");
+        assert!(began.elapsed() >= GREET / 2, "closed after {:?}", began.elapsed());
     }
-}
-
-/// A prefix that declares `length` bytes, and `really` so many zeros, in pieces.
-fn huge(length: usize, really: usize) -> impl futures::Stream<Item = Bytes> + Send + 'static {
-    let prefix = [&[0][..], &u32::try_from(length).expect("a length").to_be_bytes()].concat();
-    let piece = Bytes::from(vec![0; 64 << 10]);
-    let pieces = really / piece.len();
-    stream::iter(std::iter::once(Bytes::from(prefix)).chain(std::iter::repeat_n(piece, pieces)))
-}
-
-/// So many zeros, compressed by gzip: 1 byte says 158.
-fn bomb(zeros: usize) -> Vec<u8> {
-    let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
-    let (mut held, mut bits) = (0_u32, 0);
-    let mut put = |code: u32, length: u32, out: &mut Vec<u8>| {
-        held |= code << bits;
-        bits += length;
-        while bits >= 8 {
-            out.push(held as u8);
-            held >>= 8;
-            bits -= 8;
-        }
-    };
-    // A last block with fixed codes: a zero, then "the 258 bytes before, once more". Codes come highest bit first.
-    put(0b011, 3, &mut out);
-    put(0b0000_1100, 8, &mut out);
-    for _ in 0..zeros / 258 {
-        put(0b1010_0011, 8, &mut out);
-        put(0, 5, &mut out);
-    }
-    put(0, 7 + 7, &mut out);
-    out
 }
 
 #[test]
@@ -328,6 +289,37 @@ fn messages_that_are_too_large() {
     trial.end(GROWTH);
 }
 
+#[test]
+fn uploads_without_their_end() {
+    const CALLERS: usize = 128;
+    let trial = Trial::with(&[("transfer.uploads", "true")]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let path = "/transfer.v1.TransferService/Upload";
+        // More than an upload's message may have, and as much.
+        for (declared, sent) in [((4 << 20) - 1, 3 << 20), (1 << 20, 15 << 16)] {
+            let calls = (0..CALLERS).map(|_| {
+                let channel = channel(&trial.peer().transfer());
+                async move { call(&channel, path, huge(declared, sent).chain(stream::pending()), END).await }
+            });
+            let ended = futures::future::join_all(calls).await;
+            let codes: Vec<Code> = ended
+                .iter()
+                .map(|ended| ended.as_ref().map_or_else(|why| panic!("{why}"), |e| e.code))
+                .collect();
+            let busy = codes.iter().filter(|code| **code == Code::ResourceExhausted).count();
+            let rest = if declared > 1 << 20 { Code::OutOfRange } else { Code::DeadlineExceeded };
+            assert!(codes.iter().all(|code| [Code::ResourceExhausted, rest].contains(code)), "{codes:?}");
+            assert!(busy < CALLERS, "all were refused");
+            eprintln!("{busy} of {CALLERS} were refused unread: {:?}", usage(trial.peer().id()));
+        }
+        // Their places are free again.
+        let answer = call(&channel(&trial.peer().transfer()), path, stream::iter([]), END).await;
+        assert_eq!(answer.map(|ended| ended.code), Ok(Code::InvalidArgument));
+    });
+    trial.end(GROWTH / 2);
+}
+
 /// Where the server resets the stream after its answer, the answer may be lost on the way.
 #[track_caller]
 fn too_large(path: &str, ended: Result<Ended, String>) {
@@ -346,49 +338,6 @@ fn port_of(trial: &Trial, service: &str) -> String {
         Some("catalog") => trial.peer().catalog(),
         _ => trial.peer().transfer(),
     }
-}
-
-/// Bytes that protobuf can read, of no message in particular.
-fn nonsense(random: &mut ChaCha8Rng, depth: usize) -> Vec<u8> {
-    let mut message = Vec::new();
-    for _ in 0..random.random_range(0..8) {
-        let field: u32 = random.random_range(1..9);
-        let kind: u32 = *[0, 1, 2, 2, 2, 2, 5].get(random.random_range(0..7)).unwrap_or(&2);
-        varint(&mut message, u64::from(field << 3 | kind));
-        match kind {
-            0 => varint(&mut message, random.random()),
-            1 => message.extend(bytes(random, 8)),
-            5 => message.extend(bytes(random, 4)),
-            _ => {
-                let length = random.random_range(0..64);
-                let inner = if depth > 0 && random.random() {
-                    nonsense(random, depth - 1)
-                } else {
-                    bytes(random, length)
-                };
-                varint(&mut message, inner.len() as u64);
-                message.extend(inner);
-            }
-        }
-    }
-    message
-}
-
-fn varint(to: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        to.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    to.push(value as u8);
-}
-
-/// A field of the wire type "bytes": a text, bytes or a message.
-fn field(number: u32, content: &[u8]) -> Vec<u8> {
-    let mut message = Vec::new();
-    varint(&mut message, u64::from(number << 3 | 2));
-    varint(&mut message, content.len() as u64);
-    message.extend(content);
-    message
 }
 
 fn envelope(change: impl FnOnce(&mut wire::Envelope)) -> Option<wire::Envelope> {

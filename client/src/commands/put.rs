@@ -28,8 +28,13 @@ pub async fn run(client: &Client, output: &Output, put: &Put, timeout: Duration)
     // Before connecting: this may take longer than a peer keeps an idle connection.
     let (size, digest) = read_through(&mut file).map_err(|error| unreadable(&put.file, &error))?;
     let holder = Holder::connect(&transfer_port(&services.transfer, &peer)?, timeout).await?;
-    let header =
-        UploadHeader { path, size: Some(size), digest: digest.to_vec().into(), replace: put.replace };
+    let header = UploadHeader {
+        path,
+        size: Some(size),
+        digest: digest.to_vec().into(),
+        replace: put.replace,
+        ..UploadHeader::default()
+    };
     let sent = holder.upload(header, chunks(file, size)).await;
     let uploaded = sent.map_err(|error| explain(error, &put.file))?;
     let stored = uploaded.header.as_ref().map_or(&[][..], |header| &header.digest);

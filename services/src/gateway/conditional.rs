@@ -13,7 +13,7 @@ use super::range::{Wanted, wanted};
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// What identifies one state of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     /// Bytes.
     pub size: u64,
@@ -48,6 +48,11 @@ impl Condition {
     pub fn of(headers: &HeaderMap) -> Self {
         let if_match = text(headers, &IF_MATCH).map(Self::IfMatch);
         if_match.or_else(|| text(headers, &IF_NONE_MATCH).map(Self::IfNoneMatch)).unwrap_or(Self::None)
+    }
+
+    /// Whether it is about any file, whatever its state: `*`.
+    pub fn is_any(&self) -> bool {
+        matches!(self, Self::IfMatch(tags) | Self::IfNoneMatch(tags) if tags.trim() == "*")
     }
 
     /// Whether it holds of what is there.

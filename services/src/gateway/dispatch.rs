@@ -151,7 +151,8 @@ where
     }
 }
 
-/// No resource but a file to be stored takes a body: a small one is read and dropped, so that the connection can go on.
+/// No resource but a file to be stored takes a body: a small one is read and dropped, so that the connection can
+/// go on.
 async fn discard<B, D, E>(body: B, headers: &HeaderMap, most: u64) -> Result<(), Problem>
 where
     B: Stream<Item = Result<D, E>>,

@@ -39,8 +39,8 @@ pub use server::serve;
 pub struct Options {
     /// The peer's chord service: node, ring and index. May be lazy.
     pub chord: Channel,
-    /// The peer's transfer service, for the files that it shares: from [`file_channel`].
-    pub transfer: Channel,
+    /// The peer's transfer service, for the files that it shares.
+    pub transfer: Endpoint,
     /// The peer's name, as shown to people.
     pub peer_name: String,
     /// The gateway's own base URL, as callers are told it.
@@ -54,9 +54,9 @@ pub struct Options {
 /// What one transfer may have on its way that its caller has not read yet, in bytes.
 const STREAM_WINDOW: u32 = 128 << 10;
 
-/// A lazy channel fit for [`Options::transfer`]. All of a gateway's transfers share it, so none may fill the
-/// connection's window, or callers who read slowly would hold up everybody.
-pub fn file_channel(endpoint: Endpoint) -> Channel {
+/// A lazy channel for downloads. All of a gateway's share it, so none may fill the connection's window, or callers
+/// who read slowly would hold up everybody.
+fn file_channel(endpoint: Endpoint) -> Channel {
     endpoint
         .tcp_nodelay(true)
         .initial_stream_window_size(STREAM_WINDOW)
@@ -120,7 +120,8 @@ impl Gateway {
         let Options { chord, transfer, peer_name, url, limits, metrics } = options;
         // A little less than the whole request may take, so that what did not answer can still be named.
         let deadline = limits.request_timeout.mul_f64(0.9);
-        let upstream = upstream::Upstream::new(chord, transfer, deadline);
+        let uploads = transfer.clone().tcp_nodelay(true).connect_lazy();
+        let upstream = upstream::Upstream::new(chord, file_channel(transfer), uploads, deadline);
         Arc::new(Self { peer_name, url, limits, metrics, upstream })
     }
 }

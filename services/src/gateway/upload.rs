@@ -84,12 +84,15 @@ where
         return Err(Problem::new(Kind::BadRequest, detail));
     }
     let condition = Condition::of(&request.headers);
-    check(gateway, &condition, &path).await?;
+    let there = check(gateway, &condition, &path).await?;
     let stated = request.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let replace = matches!(condition, Condition::IfMatch(_));
     let header = UploadHeader {
         path: path.clone(),
         size: stated,
-        replace: matches!(condition, Condition::IfMatch(_)),
+        replace,
+        // The transfer service sees to it that no other upload comes between.
+        replace_digest: there.filter(|_| replace && !condition.is_any()).unwrap_or_default().digest.into(),
         ..UploadHeader::default()
     };
     if stated != Some(0) {
@@ -121,10 +124,10 @@ where
     outcome.map_err(|problem| of_condition(problem, &condition))
 }
 
-/// Whether the condition holds of the file at `path` as it is now.
-async fn check(gateway: &Gateway, condition: &Condition, path: &str) -> Result<(), Problem> {
+/// The file at `path` as it is now, where the condition holds of it; not looked at without a condition.
+async fn check(gateway: &Gateway, condition: &Condition, path: &str) -> Result<Option<State>, Problem> {
     if *condition == Condition::None {
-        return Ok(());
+        return Ok(None);
     }
     let state = match gateway.upstream.stat(path.to_owned()).await {
         Ok(header) => {
@@ -134,15 +137,16 @@ async fn check(gateway: &Gateway, condition: &Condition, path: &str) -> Result<(
         Err(problem) => return Err(problem),
     };
     match condition.holds(state.as_ref()) {
-        true => Ok(()),
+        true => Ok(state),
         false => Err(failed(state.is_some())),
     }
 }
 
-/// A file that is there against the caller's condition is the condition's failure.
+/// A file that is there though the caller said that there must be none is the condition's failure.
 fn of_condition(problem: Problem, condition: &Condition) -> Problem {
     match (problem.kind(), condition) {
-        (Kind::FileExists, Condition::IfNoneMatch(_)) => failed(true),
+        (Kind::FileExists, Condition::IfNoneMatch(_)) if condition.is_any() => failed(true),
+        (Kind::PreconditionFailed, _) => failed(true),
         _ => problem,
     }
 }

@@ -33,17 +33,20 @@ pub struct Upstream {
     index: IndexServiceClient<Channel>,
     transfer: TransferServiceClient<Channel>,
     files: Channel,
+    uploads: TransferServiceClient<Channel>,
     deadline: Duration,
 }
 
 impl Upstream {
-    /// Each call may take up to `deadline`.
-    pub fn new(chord: Channel, transfer: Channel, deadline: Duration) -> Self {
+    /// Each call may take up to `deadline`. Uploads go over a channel of their own: where the transfer service
+    /// does not take their bytes, these fill the window of the connection, and nothing else gets through.
+    pub fn new(chord: Channel, transfer: Channel, uploads: Channel, deadline: Duration) -> Self {
         Self {
             node: NodeServiceClient::new(chord.clone()).max_decoding_message_size(MAX_MESSAGE),
             index: IndexServiceClient::new(chord).max_decoding_message_size(MAX_MESSAGE),
             transfer: TransferServiceClient::new(transfer.clone()),
             files: transfer,
+            uploads: TransferServiceClient::new(uploads),
             deadline,
         }
     }
@@ -121,7 +124,7 @@ impl Upstream {
         &self,
         messages: impl Stream<Item = TransferServiceUploadRequest> + Send + 'static,
     ) -> Result<TransferServiceUploadResponse, Problem> {
-        let mut client = self.transfer.clone();
+        let mut client = self.uploads.clone();
         let answer = client.upload(Request::new(messages)).await;
         answer.map(Response::into_inner).map_err(|status| upload_problem(&status))
     }
@@ -183,19 +186,21 @@ fn upload_problem(status: &Status) -> Problem {
         (Code::PermissionDenied, _) => Kind::UploadsNotAllowed,
         (Code::AlreadyExists, _) => {
             let detail = format!(
-                "{} To replace it send If-Match with its ETag, or with *.",
-                sentence(&reason(status))
+                "Not stored: {}. To replace it send If-Match with its ETag, or with *.",
+                reason(status)
             );
             return Problem::new(Kind::FileExists, detail);
         }
         (Code::FailedPrecondition, _) => Kind::PathTaken,
+        (Code::Aborted, _) => Kind::PreconditionFailed,
         (Code::InvalidArgument, _) => Kind::BadPath,
         (Code::DeadlineExceeded, _) => Kind::BodyTimeout,
         (Code::ResourceExhausted, Some(refusal::TOO_LARGE)) => Kind::BodyTooLarge,
         (Code::ResourceExhausted, Some(refusal::NO_ROOM)) => Kind::InsufficientStorage,
         _ => return service_problem("transfer", status),
     };
-    Problem::new(kind, sentence(&reason(status)))
+    // A peer's name may come first, and stays as it is written.
+    Problem::new(kind, format!("Not stored: {}.", reason(status)))
 }
 
 fn service_problem(service: &str, status: &Status) -> Problem {

@@ -2,7 +2,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::{Dir, DirEntry, FileType};
+use cap_std::fs::{Dir, DirEntry, File, FileType};
 use rustix::fs::FlockOperation;
 
 use super::SharedDir;
@@ -33,7 +33,10 @@ impl SharedDir {
         let mut removed = 0;
         self.each_file(|root, path, entry| {
             let ours = entry.file_name().to_str().is_some_and(is_temporary);
-            if ours && !is_locked(entry) && root.remove_file(path).is_ok() {
+            if ours
+                && let Some(_held) = held(entry)
+                && root.remove_file(path).is_ok()
+            {
                 removed += 1;
             }
         })?;
@@ -75,17 +78,21 @@ fn kind(entry: &DirEntry) -> io::Result<FileType> {
     Ok(entry.metadata()?.file_type())
 }
 
-/// Whether somebody still writes this file.
-fn is_locked(entry: &DirEntry) -> bool {
-    let Ok(file) = entry.open() else { return false };
+/// The file, open and locked where there are locks; `None` where somebody still writes it. Who is just beginning
+/// it finds the lock taken, or the file gone, and begins another one.
+fn held(entry: &DirEntry) -> Option<File> {
+    let file = entry.open().ok()?;
     let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
-    locked == Err(rustix::io::Errno::WOULDBLOCK)
+    (locked != Err(rustix::io::Errno::WOULDBLOCK)).then_some(file)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
-    use crate::shared_dir::SharedPath;
+    use crate::shared_dir::{Replace, SharedPath};
 
     #[test]
     fn files_are_counted_wherever_they_are() {
@@ -100,7 +107,7 @@ mod tests {
         let mut incoming = dir.begin(&SharedPath::parse("new").unwrap()).unwrap();
         incoming.write(b"1234567").unwrap();
         assert_eq!(dir.used().unwrap(), 8);
-        incoming.store(false).unwrap();
+        incoming.store(Replace::Nothing).unwrap();
         assert_eq!(dir.used().unwrap(), 15);
     }
 
@@ -121,10 +128,29 @@ mod tests {
         let dir = SharedDir::open_or_create(root.path()).unwrap();
         let mut written = dir.begin(&SharedPath::parse("sub/new").unwrap()).unwrap();
         assert_eq!(dir.remove_leftovers().unwrap(), 2);
-        written.store(false).unwrap();
+        written.store(Replace::Nothing).unwrap();
         assert!(at("sub/new").exists());
         for kept in [".chordial-upload-mine.part", "chordial-upload-0123456789abcdef.part", "song.mp3.part"] {
             assert!(at(kept).exists(), "{kept}");
         }
+    }
+
+    #[test]
+    fn an_upload_that_just_begins_is_no_leftover() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = SharedDir::open_or_create(root.path()).unwrap();
+        let begun = AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while begun.load(Ordering::Relaxed) {
+                    dir.remove_leftovers().unwrap();
+                }
+            });
+            let path = SharedPath::parse("a").unwrap();
+            let removed =
+                (0..20_000).find(|_| dir.begin(&path).unwrap().file().metadata().unwrap().nlink() == 0);
+            begun.store(false, Ordering::Relaxed);
+            assert_eq!(removed, None);
+        });
     }
 }

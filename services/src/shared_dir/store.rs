@@ -3,7 +3,8 @@
 //! Bytes go to a hidden temporary file in the folder where the file is to be. It is locked while it is being
 //! written, so that what a killed process left behind can be told from what somebody still writes.
 use std::io::{self, Write as _};
-use std::sync::Arc;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::fs::{Dir, OpenOptions};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -16,7 +17,7 @@ const PREFIX: &str = ".chordial-upload-";
 const SUFFIX: &str = ".part";
 /// Written bytes that are not on disk yet, at most: so that the last sync is a short one.
 const UNSYNCED: u64 = 64 << 20;
-/// How often a file is begun anew where its folder was removed in that very moment.
+/// How often a file is begun anew where its folder, or it, was removed in that very moment.
 const ATTEMPTS: usize = 3;
 
 /// Why a file was not stored.
@@ -37,6 +38,9 @@ pub enum StoreError {
     /// The shared directory itself can't be reached.
     #[error("the shared directory can't be reached: {0}")]
     Directory(#[source] io::Error),
+    /// The file at the path is not, or not any more, the one that was to be replaced.
+    #[error("another file is at this path")]
+    Other,
     /// Anything else that the file system says.
     #[error(transparent)]
     Io(io::Error),
@@ -86,7 +90,7 @@ impl SharedDir {
         let (_, root) = self.current().map_err(StoreError::Directory)?;
         let mut attempt = 1;
         loop {
-            match Incoming::begin(&root, path) {
+            match Incoming::begin(&root, path, &self.replacing) {
                 Err(StoreError::Io(e)) if e.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {
                     attempt += 1;
                 }
@@ -94,6 +98,17 @@ impl SharedDir {
             }
         }
     }
+}
+
+/// Which file at its path an [`Incoming`] may replace.
+#[derive(Clone, Copy)]
+pub enum Replace<'a> {
+    /// None.
+    Nothing,
+    /// Any.
+    Any,
+    /// One of which this holds; there must be one.
+    Only(&'a dyn Fn(&std::fs::File) -> io::Result<bool>),
 }
 
 /// A file on its way. Dropped before it is stored, it leaves nothing behind.
@@ -106,18 +121,24 @@ pub struct Incoming {
     unsynced: u64,
     stored: bool,
     made: Made,
+    replacing: Arc<Mutex<()>>,
 }
 
 impl Incoming {
-    fn begin(root: &Arc<Dir>, path: &SharedPath) -> Result<Self, StoreError> {
+    fn begin(root: &Arc<Dir>, path: &SharedPath, replacing: &Arc<Mutex<()>>) -> Result<Self, StoreError> {
         let mut made = Made { root: Arc::clone(root), folders: Vec::new() };
         let folder = folder_of(root, path, Some(&mut made))?
             .ok_or_else(|| StoreError::Io(io::ErrorKind::NotFound.into()))?;
         let temporary = format!("{PREFIX}{:016x}{SUFFIX}", rand::random::<u64>());
         let file = folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true))?.into_std();
         // Where there are no locks, a leftover is removed all the same.
-        let _ = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
-        Ok(Self { path: path.clone(), folder, temporary, file, unsynced: 0, stored: false, made })
+        let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        // Before it was locked it looked like a leftover, and may have been taken for one.
+        if locked == Err(Errno::WOULDBLOCK) || file.metadata()?.nlink() == 0 {
+            return Err(StoreError::Io(io::ErrorKind::NotFound.into()));
+        }
+        let (path, replacing) = (path.clone(), Arc::clone(replacing));
+        Ok(Self { path, folder, temporary, file, unsynced: 0, stored: false, made, replacing })
     }
 
     /// Appends `bytes`. Blocks on the file system.
@@ -135,28 +156,42 @@ impl Incoming {
     }
 
     /// Puts the file under its name, on disk; says whether there was one, which happens only where it was to
-    /// be replaced. Of several that want one new name exactly one succeeds. Blocks on the file system.
+    /// be replaced. Of several that want one new name, or to replace one certain file, exactly one succeeds.
+    /// Blocks on the file system.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn store(&mut self, replace: bool) -> Result<bool, StoreError> {
+    pub fn store(&mut self, replace: Replace<'_>) -> Result<bool, StoreError> {
         self.file.sync_all()?;
-        let name = self.path.file_name();
-        let replaced = match rename_new(&self.folder, &self.temporary, name) {
-            Ok(()) => false,
-            Err(Errno::EXIST) => {
-                if is_there(&self.folder, &self.path)? && !replace {
-                    return Err(StoreError::Exists);
-                }
-                rustix::fs::renameat(&self.folder, &self.temporary, &self.folder, name)?;
-                true
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let replaced = self.rename(replace)?;
         self.stored = true;
         self.made.folders.clear();
         sync(&self.folder)?;
         Ok(replaced)
+    }
+
+    fn rename(&self, replace: Replace<'_>) -> Result<bool, StoreError> {
+        let name = self.path.file_name();
+        // Between a look at what is there and its replacement there is no other one.
+        let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Replace::Only(is_the_one) = replace {
+            let there = is_there(&self.folder, &self.path)?;
+            if !there || !is_the_one(&open_file(&self.folder, name)?)? {
+                return Err(StoreError::Other);
+            }
+        } else {
+            match rename_new(&self.folder, &self.temporary, name) {
+                Ok(()) => return Ok(false),
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            is_there(&self.folder, &self.path)?;
+            if matches!(replace, Replace::Nothing) {
+                return Err(StoreError::Exists);
+            }
+        }
+        rustix::fs::renameat(&self.folder, &self.temporary, &self.folder, name)?;
+        Ok(true)
     }
 
     /// The file itself, open for writing.
@@ -226,6 +261,12 @@ fn open_folder(at: &Dir, name: &str) -> Result<Dir, Errno> {
     Ok(Dir::from_std_file(folder.into()))
 }
 
+/// The file of this name, to be looked at; not through a link.
+fn open_file(folder: &Dir, name: &str) -> Result<std::fs::File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(folder, name, flags, Mode::empty())?.into())
+}
+
 /// Whether there is a file of this name; what is there and is no file is in the way.
 fn is_there(folder: &Dir, path: &SharedPath) -> Result<bool, StoreError> {
     let what = match rustix::fs::statat(folder, path.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
@@ -284,7 +325,7 @@ mod tests {
     fn put(dir: &SharedDir, path: &str, bytes: &[u8], replace: bool) -> Result<bool, StoreError> {
         let mut incoming = dir.begin(&shared(path))?;
         incoming.write(bytes)?;
-        incoming.store(replace)
+        incoming.store(if replace { Replace::Any } else { Replace::Nothing })
     }
 
     /// Everything below `root`, sorted.
@@ -311,7 +352,7 @@ mod tests {
         let mut incoming = dir.begin(&shared("a/b/c.txt")).unwrap();
         incoming.write(b"hello").unwrap();
         assert!(!root.path().join("a/b/c.txt").exists());
-        assert!(!incoming.store(false).unwrap());
+        assert!(!incoming.store(Replace::Nothing).unwrap());
         drop(incoming);
         assert_eq!(all(root.path()), ["a", "a/b", "a/b/c.txt"]);
         assert_eq!(std::fs::read(root.path().join("a/b/c.txt")).unwrap(), b"hello");
@@ -376,8 +417,8 @@ mod tests {
         let (mut one, mut two) = (dir.begin(&shared("n/x")).unwrap(), dir.begin(&shared("n/x")).unwrap());
         one.write(b"one").unwrap();
         two.write(b"two").unwrap();
-        assert!(!two.store(false).unwrap());
-        assert!(matches!(one.store(false), Err(StoreError::Exists)));
+        assert!(!two.store(Replace::Nothing).unwrap());
+        assert!(matches!(one.store(Replace::Nothing), Err(StoreError::Exists)));
         drop((one, two));
         assert_eq!(std::fs::read(root.path().join("n/x")).unwrap(), b"two");
         assert_eq!(all(root.path()), ["n", "n/x"]);
@@ -386,6 +427,22 @@ mod tests {
         assert_eq!(link_new(&held, "from", "n"), Err(Errno::EXIST));
         link_new(&held, "from", "to").unwrap();
         assert_eq!(all(root.path()), ["n", "n/x", "to"]);
+    }
+
+    #[test]
+    fn of_two_that_want_to_replace_one_file_one_does() {
+        let root = tempfile::tempdir().unwrap();
+        let at = root.path().join("x");
+        let dir = SharedDir::open_or_create(root.path()).unwrap();
+        std::fs::write(&at, "old").unwrap();
+        let inode = std::fs::metadata(&at).unwrap().ino();
+        let is_old = |file: &std::fs::File| Ok(file.metadata()?.ino() == inode);
+        let mut some = [1, 2].map(|_| dir.begin(&shared("x")).unwrap());
+        let stored = some.each_mut().map(|incoming| incoming.store(Replace::Only(&is_old)));
+        assert!(matches!(stored, [Ok(true), Err(StoreError::Other)]), "{stored:?}");
+        std::fs::remove_file(&at).unwrap();
+        assert!(matches!(some[1].store(Replace::Only(&|_| Ok(true))), Err(StoreError::Other)));
+        assert!(!at.exists());
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl Transfer {
     ) -> Self {
         let Options { max_downloads, chunk, stall, uploads, .. } = *options;
         let fresh = Arc::new(Fresh::default());
-        let uploads = Uploads::new(Arc::clone(&dir), Arc::clone(&peer), uploads, stall, Arc::clone(&fresh));
+        let (own_dir, own_peer, own_fresh) = (Arc::clone(&dir), Arc::clone(&peer), Arc::clone(&fresh));
+        let uploads = Uploads::new(own_dir, own_peer, uploads, stall, own_fresh, catalog.clone());
         Self {
             dir,
             peer,
@@ -165,13 +166,13 @@ impl TransferService for Transfer {
 
 /// Whether a file must be at rest, so that every later change of it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rest {
+pub(super) enum Rest {
     Needed,
     Unneeded,
 }
 
 /// Opens a file and says in which state it is; `None` where that just changes. Blocks on the file system.
-fn open(
+pub(super) fn open(
     dir: &SharedDir,
     path: &SharedPath,
     rest: Rest,

@@ -36,8 +36,10 @@ pub use dummy::Dummy;
 /// The full names of both services.
 pub const NAMES: [&str; 2] = [dummy_service_server::SERVICE_NAME, transfer_service_server::SERVICE_NAME];
 
-/// Largest chunk that can be asked for, bytes: well below what one gRPC message takes.
+/// Largest chunk, up or down, bytes: well below what one gRPC message takes.
 pub const MAX_CHUNK: usize = 1 << 20;
+/// Largest message taken, bytes: such a chunk, and what gRPC adds.
+const MAX_MESSAGE: usize = MAX_CHUNK + (64 << 10);
 
 /// How transfers are run.
 #[derive(Debug, Clone)]
@@ -125,5 +127,6 @@ pub fn services(
     let catalog = CatalogClient::new(options.catalog.clone());
     let dummy = Dummy::new(Arc::clone(&peer), catalog.clone());
     let transfer = Transfer::new(dir, peer, catalog, &options);
-    Ok((DummyServiceServer::new(dummy), TransferServiceServer::new(transfer)))
+    let transfer = TransferServiceServer::new(transfer).max_decoding_message_size(MAX_MESSAGE);
+    Ok((DummyServiceServer::new(dummy), transfer))
 }

@@ -1,4 +1,5 @@
 //! Why an upload was not taken, as gRPC says it. Where several reasons share a code, [`REASON`] tells them apart.
+//! What to do about it is said here only where it is the same for every kind of caller.
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
@@ -23,8 +24,7 @@ fn exhausted(reason: &'static str, message: String) -> Status {
 
 pub(super) fn off(peer: &str) -> Status {
     Status::permission_denied(format!(
-        "{peer} takes no uploads: its configuration has transfer.uploads = false; put the file into its shared \
-         directory"
+        "{peer} takes no uploads: its configuration has transfer.uploads = false"
     ))
 }
 
@@ -54,7 +54,13 @@ pub(super) fn no_room(peer: &str, why: &NoRoom) -> Status {
 }
 
 pub(super) fn not_the_bytes(path: &SharedPath, why: &str) -> Status {
-    Status::data_loss(format!("{:?} was not stored: {why}; send it again", shorten(path.as_str())))
+    Status::data_loss(format!("{:?} was not stored: {why}", shorten(path.as_str())))
+}
+
+/// What is there is not what was to be replaced.
+pub(super) fn other(peer: &str, path: &SharedPath) -> Status {
+    let shown = shorten(path.as_str());
+    Status::aborted(format!("what {peer} has at {shown:?} is not the file that was to be replaced"))
 }
 
 pub(super) fn stalled(path: &SharedPath) -> Status {
@@ -67,9 +73,8 @@ pub(super) fn stalled(path: &SharedPath) -> Status {
 pub(super) fn of_store(peer: &str, path: &SharedPath, error: &StoreError) -> Status {
     let shown = shorten(path.as_str());
     match error {
-        StoreError::Exists => Status::already_exists(format!(
-            "{peer} has a file at {shown:?}; ask for it to be replaced, or choose another name"
-        )),
+        StoreError::Exists => Status::already_exists(format!("{peer} has a file at {shown:?}")),
+        StoreError::Other => other(peer, path),
         StoreError::Taken(what) => Status::failed_precondition(format!(
             "{shown:?} can't be stored at {peer}: {what}; choose another path"
         )),

@@ -2,6 +2,7 @@
 //!
 //! What can be refused is refused on the header, before the first byte. A caller that announces a size and ends
 //! without a byte has only asked: it is told what speaks against the upload, or DATA_LOSS where nothing does.
+use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,14 +17,18 @@ use tokio::time::{timeout, timeout_at};
 use tonic::{Status, Streaming};
 
 use super::UploadOptions;
+use super::catalog::CatalogClient;
+use super::download::{Rest, open};
 use super::fresh::Fresh;
 use super::refusal;
 use super::room::{Room, Share};
 use super::version::Version;
-use crate::shared_dir::{Fingerprint, Incoming, SharedDir, SharedPath, StoreError};
+use crate::shared_dir::{Fingerprint, Incoming, Replace, SharedDir, SharedPath, StoreError};
 
 /// A caller must send so many bytes within the stall time, or the end: one byte now and then is a stall, too.
 const STEP: usize = 16 << 10;
+/// Longest wait for an upload's header.
+const HEADER: Duration = Duration::from_secs(5);
 /// Chunks that wait to be written.
 const WAITING: usize = 4;
 /// Longest wait for the file system to say whether a file fits.
@@ -42,11 +47,14 @@ pub(super) struct Uploads {
     room: Arc<Room>,
     stall: Duration,
     fresh: Arc<Fresh>,
+    catalog: CatalogClient,
 }
 
 /// What an upload holds until its last byte is written or its file removed.
 struct Held {
     share: Share,
+    /// The one state of the file that may be replaced, if there is only one.
+    replaces: Option<Version>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -62,10 +70,11 @@ impl Uploads {
         options: Option<UploadOptions>,
         stall: Duration,
         fresh: Arc<Fresh>,
+        catalog: CatalogClient,
     ) -> Self {
         let (most, quota) = options.map_or((0, 0), |options| (options.max_uploads, options.quota));
         let room = Arc::new(Room::new(Arc::clone(&dir), quota));
-        Self { dir, peer, options, slots: Arc::new(Semaphore::new(most)), room, stall, fresh }
+        Self { dir, peer, options, slots: Arc::new(Semaphore::new(most)), room, stall, fresh, catalog }
     }
 
     /// Takes one upload.
@@ -77,41 +86,69 @@ impl Uploads {
         mut parts: Streaming<TransferServiceUploadRequest>,
     ) -> Result<TransferServiceUploadResponse, Status> {
         let options = self.options.ok_or_else(|| refusal::off(&self.peer))?;
-        let header = match timeout(self.stall, next(&mut parts)).await {
+        // Before anything is read, so that only so many may have a message half sent.
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let slot = slot.map_err(|_| refusal::busy(&self.peer, options.max_uploads))?;
+        let header = match timeout(self.stall.min(HEADER), next(&mut parts)).await {
             Ok(Ok(Some(Part::Header(header)))) => header,
             Ok(Err(status)) => return Err(status),
             Ok(Ok(_)) => return Err(Status::invalid_argument("an upload begins with its header")),
             Err(_) => return Err(Status::deadline_exceeded("no header came in time")),
         };
         let path = SharedPath::parse(&header.path).map_err(|e| Status::invalid_argument(e.to_string()))?;
-        if !matches!(header.digest.len(), 0 | 32) {
+        if [&header.digest, &header.replace_digest].iter().any(|digest| !matches!(digest.len(), 0 | 32)) {
             return Err(Status::invalid_argument("a digest has 32 bytes, or none where it is not known"));
         }
-        let slot = Arc::clone(&self.slots).try_acquire_owned();
-        let slot = slot.map_err(|_| refusal::busy(&self.peer, options.max_uploads))?;
         let most = if options.max_size == 0 { u64::MAX } else { options.max_size };
         if header.size.is_some_and(|size| size > most) {
             return Err(refusal::too_large(&self.peer, most));
         }
-        let share = self.reserve(&path, &header).await?;
-        let held = Held { share, _slot: slot };
+        let held = self.reserve(&path, &header, slot).await?;
         self.receive(parts, path, header, held, most).await
     }
 
-    /// Room for what is announced, if nothing else speaks against it.
-    async fn reserve(&self, path: &SharedPath, header: &UploadHeader) -> Result<Share, Status> {
+    /// Room for what is announced, if nothing else speaks against it. The slot stays taken as long as the file
+    /// system is being asked, also where nobody waits for the answer any more.
+    async fn reserve(
+        &self,
+        path: &SharedPath,
+        header: &UploadHeader,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Held, Status> {
         let (dir, room, at) = (Arc::clone(&self.dir), Arc::clone(&self.room), path.clone());
         let (size, replace) = (header.size.unwrap_or(0), header.replace);
+        let only = replace && !header.replace_digest.is_empty();
         let look = move || -> Result<_, StoreError> {
             dir.may_store(&at, replace, size)?;
-            room.reserve(size).map_err(StoreError::Directory)
+            let there = if only { open(&dir, &at, Rest::Needed).ok().flatten() } else { None };
+            let share = room.reserve(size).map_err(StoreError::Directory)?;
+            Ok(share.map(|share| (Held { share, replaces: None, _slot: slot }, there)))
         };
-        match timeout(LOOK, tokio::task::spawn_blocking(look)).await {
-            Ok(Ok(Ok(Ok(share)))) => Ok(share),
-            Ok(Ok(Ok(Err(no_room)))) => Err(refusal::no_room(&self.peer, &no_room)),
-            Ok(Ok(Err(error))) => Err(refusal::of_store(&self.peer, path, &error)),
-            Ok(Err(error)) => Err(crashed(&error)),
-            Err(_) => Err(self.silent_disk()),
+        let (held, there) = match timeout(LOOK, tokio::task::spawn_blocking(look)).await {
+            Ok(Ok(Ok(Ok(looked)))) => looked,
+            Ok(Ok(Ok(Err(no_room)))) => return Err(refusal::no_room(&self.peer, &no_room)),
+            Ok(Ok(Err(error))) => return Err(refusal::of_store(&self.peer, path, &error)),
+            Ok(Err(error)) => return Err(crashed(&error)),
+            Err(_) => return Err(self.silent_disk()),
+        };
+        if !only {
+            return Ok(held);
+        }
+        match there {
+            Some((_, version, fingerprint))
+                if self.digest(path, &version, &fingerprint).await == header.replace_digest =>
+            {
+                Ok(Held { replaces: Some(version), ..held })
+            }
+            _ => Err(refusal::other(&self.peer, path)),
+        }
+    }
+
+    /// BLAKE3 of the file in this state; empty where it is not known.
+    async fn digest(&self, path: &SharedPath, version: &Version, fingerprint: &Fingerprint) -> Vec<u8> {
+        match self.fresh.digest(path, version) {
+            Some(digest) => digest.to_vec(),
+            None => self.catalog.digest(path, fingerprint).await,
         }
     }
 
@@ -278,7 +315,13 @@ impl Job {
         if !self.digest.is_empty() && self.digest != digest {
             return Err(refusal::not_the_bytes(&self.path, "its bytes do not have the announced digest"));
         }
-        let replaced = incoming.store(self.replace).map_err(|error| failed(&self.path, error))?;
+        let is_the_one = |file: &File| Ok(self.held.replaces == Some(Version::of(file)?));
+        let replace = match (self.replace, &self.held.replaces) {
+            (false, _) => Replace::Nothing,
+            (true, None) => Replace::Any,
+            (true, Some(_)) => Replace::Only(&is_the_one),
+        };
+        let replaced = incoming.store(replace).map_err(|error| failed(&self.path, error))?;
         self.held.share.stored();
         tracing::info!(path = %self.path, bytes = written, replaced, "a file was uploaded");
         self.answer(&incoming, replaced, digest).map_err(|error| failed(&self.path, error.into()))

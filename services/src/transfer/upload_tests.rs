@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
 use super::tests::{LONG, Peer, options, serve_with};
-use super::{Options, UploadOptions, refusal};
+use super::{MAX_CHUNK, Options, UploadOptions, refusal};
 
 const ANY: UploadOptions = UploadOptions { max_uploads: 8, max_size: 0, quota: 0 };
 
@@ -104,10 +104,11 @@ async fn an_upload_is_stored_whole_and_served() {
     assert_eq!(peer.stat_digest("new/folder/e\u{301}.bin").await, digest.as_bytes());
     // Of unknown size and digest, and empty.
     peer.put(header("plain"), b"hello").await.unwrap();
+    peer.send(stream::iter([begin(header("one chunk")), chunk(&[0; MAX_CHUNK])])).await.unwrap();
     peer.put(header("empty"), b"").await.unwrap();
     peer.put(UploadHeader { size: Some(0), ..header("empty too") }, b"").await.unwrap();
     assert_eq!(peer.get("plain", 0, 0).await.unwrap().1, b"hello");
-    assert_eq!(settled(root.path()).await, ["empty", "empty too", "new", "plain"]);
+    assert_eq!(settled(root.path()).await, ["empty", "empty too", "new", "one chunk", "plain"]);
 }
 
 #[tokio::test]
@@ -162,6 +163,42 @@ async fn a_file_is_only_replaced_when_asked() {
 }
 
 #[tokio::test]
+async fn of_two_that_would_replace_one_state_of_a_file_one_does() {
+    let root = tempfile::tempdir().unwrap();
+    let peer = taking(root.path(), ANY).await;
+    let only =
+        |digest: &[u8]| UploadHeader { replace: true, replace_digest: digest.to_vec().into(), ..header("a") };
+    let old = blake3::hash(b"old");
+    assert_eq!(peer.put(only(old.as_bytes()), b"x").await.unwrap_err().code(), Code::Aborted);
+    assert_eq!(peer.put(only(b"short"), b"x").await.unwrap_err().code(), Code::InvalidArgument);
+    peer.put(header("a"), b"old").await.unwrap();
+    assert_eq!(peer.put(only(&[1; 32]), b"x").await.unwrap_err().code(), Code::Aborted);
+    // Both have begun before one of them ends.
+    let (senders, calls): (Vec<_>, Vec<_>) = (0..2)
+        .map(|number| {
+            let (sender, receiver) = mpsc::channel(8);
+            sender.try_send(begin(only(old.as_bytes()))).unwrap();
+            sender.try_send(chunk(&[number; 1000])).unwrap();
+            let mut transfer = peer.transfer.clone();
+            (sender, tokio::spawn(async move { transfer.upload(ReceiverStream::new(receiver)).await }))
+        })
+        .unzip();
+    let deadline = Instant::now() + LONG;
+    while fs::read_dir(root.path()).unwrap().count() < 3 {
+        assert!(Instant::now() < deadline, "the uploads never began");
+        sleep(Duration::from_millis(5)).await;
+    }
+    drop(senders);
+    let mut codes = Vec::new();
+    for call in calls {
+        codes.push(call.await.unwrap().map_or_else(|said| said.code(), |_| Code::Ok));
+    }
+    codes.sort_by_key(|code| *code as i32);
+    assert_eq!(codes, [Code::Ok, Code::Aborted]);
+    assert_eq!(settled(root.path()).await, ["a"]);
+}
+
+#[tokio::test]
 async fn bytes_that_are_not_the_announced_ones_are_not_stored() {
     let root = tempfile::tempdir().unwrap();
     let peer = taking(root.path(), ANY).await;
@@ -174,6 +211,8 @@ async fn bytes_that_are_not_the_announced_ones_are_not_stored() {
     for messages in [vec![], vec![chunk(b"x")], vec![begin(header("a")), chunk(b"x"), begin(header("a"))]] {
         assert_eq!(peer.send(stream::iter(messages)).await.unwrap_err().code(), Code::InvalidArgument);
     }
+    let large = vec![begin(header("a")), chunk(&[0; MAX_CHUNK + (64 << 10)])];
+    assert_eq!(peer.send(stream::iter(large)).await.unwrap_err().code(), Code::OutOfRange);
     assert!(settled(root.path()).await.is_empty());
 }
 
@@ -236,8 +275,8 @@ async fn an_upload_that_stalls_or_breaks_off_leaves_nothing() {
         ..options(root.path(), catalog, 8)
     })
     .await;
-    // Silence behind the header, and behind some bytes; a trickle.
-    for messages in [vec![begin(header("a"))], vec![begin(header("a")), chunk(&[1; 40_000])]] {
+    // Silence before the header, behind it, and behind some bytes; a trickle.
+    for messages in [vec![], vec![begin(header("a"))], vec![begin(header("a")), chunk(&[1; 40_000])]] {
         let endless = stream::iter(messages).chain(stream::pending());
         let said = timeout(LONG, peer.send(endless)).await.expect("it waits for ever").unwrap_err();
         assert_eq!(said.code(), Code::DeadlineExceeded, "{said}");

@@ -37,12 +37,20 @@ impl Version {
     /// # Errors
     /// What the file system says.
     pub fn at_rest(file: &File) -> io::Result<Option<Self>> {
+        Self::rest_of(|| Self::of(file))
+    }
+
+    fn rest_of(mut look: impl FnMut() -> io::Result<Self>) -> io::Result<Option<Self>> {
+        let mut before = None;
         for _ in 0..LOOKS {
-            let version = Self::of(file)?;
+            let version = look()?;
             match version.unrest(SystemTime::now()) {
                 None => return Ok(Some(version)),
+                // It has rested since, by whosever clock.
+                Some(_) if before == Some(version) => return Ok(before),
                 Some(rest) => std::thread::sleep(rest),
             }
+            before = Some(version);
         }
         Ok(None)
     }
@@ -88,6 +96,22 @@ mod tests {
         let after = Version::of(&file).unwrap();
         assert_eq!((before.size, before.modified), (after.size, after.modified));
         assert_ne!(before, after);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_does_not_keep_a_file_from_rest() {
+        let ahead = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 + 3600;
+        let version = |size| Version { inode: (1, 1), size, modified: (0, 0), changed: (ahead, 1) };
+        assert_eq!(Version::rest_of(|| Ok(version(1))).unwrap(), Some(version(1)));
+        let mut sizes = [1, 2, 2].into_iter();
+        let settles = Version::rest_of(|| Ok(version(sizes.next().expect("three looks"))));
+        assert_eq!(settles.unwrap(), Some(version(2)));
+        let mut size = 0;
+        let changes = Version::rest_of(|| {
+            size += 1;
+            Ok(version(size))
+        });
+        assert_eq!(changes.unwrap(), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use chordial_proto::chord_v1::node_service_server::{NodeService, NodeServiceServ
 use chordial_proto::chord_v1::*;
 use chordial_proto::transfer_v1::transfer_service_download_response::Part;
 use chordial_proto::transfer_v1::transfer_service_server::{TransferService, TransferServiceServer};
+use chordial_proto::transfer_v1::transfer_service_upload_request::Part as Up;
 use chordial_proto::transfer_v1::{
     FileHeader, StatRequest, StatResponse, TransferServiceDownloadRequest, TransferServiceDownloadResponse,
     TransferServiceUploadRequest, TransferServiceUploadResponse,
@@ -20,8 +21,6 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status};
-
-use crate::gateway::file_channel;
 
 /// 2026-11-22T09:30:00Z.
 pub const MODIFIED_MS: i64 = 1_795_339_800_000;
@@ -69,8 +68,8 @@ impl Fakes {
         Endpoint::from_shared(self.chord.clone()).unwrap().connect_lazy()
     }
 
-    pub fn transfer(&self) -> Channel {
-        file_channel(Endpoint::from_shared(self.transfer.clone()).unwrap())
+    pub fn transfer(&self) -> Endpoint {
+        Endpoint::from_shared(self.transfer.clone()).unwrap()
     }
 }
 
@@ -276,7 +275,7 @@ fn header(path: &str, offset: u64, length: u64) -> Result<FileHeader, Status> {
         "docs/report.pdf" => (REPORT.len() as u64, digest(REPORT)),
         "rotten.bin" => (REPORT.len() as u64, Vec::new()),
         "empty.txt" => (0, digest(b"")),
-        "new.html" => (REPORT.len() as u64, Vec::new()),
+        "new.html" | "changing.txt" => (REPORT.len() as u64, Vec::new()),
         "big.bin" => (BIG, Vec::new()),
         _ => return Err(Status::not_found("no such file")),
     };
@@ -306,6 +305,9 @@ impl TransferService for Transfer {
     ) -> Result<Response<Parts>, Status> {
         let TransferServiceDownloadRequest { path, offset, length } = request.into_inner();
         let header = header(&path, offset, length)?;
+        if path == "changing.txt" {
+            return Err(Status::aborted("it is just being changed"));
+        }
         let (from, length) = (header.offset, header.length);
         let first = part(Part::Header(header));
         if path == "big.bin" {
@@ -332,9 +334,18 @@ impl TransferService for Transfer {
 
     async fn upload(
         &self,
-        _: Request<tonic::Streaming<TransferServiceUploadRequest>>,
+        request: Request<tonic::Streaming<TransferServiceUploadRequest>>,
     ) -> Result<Response<TransferServiceUploadResponse>, Status> {
-        Err(Status::permission_denied("no uploads here"))
+        let mut parts = request.into_inner();
+        match parts.message().await?.and_then(|message| message.part) {
+            Some(Up::Header(header)) if header.path == "stuck" => {}
+            _ => return Err(Status::permission_denied("no uploads here")),
+        }
+        match parts.message().await? {
+            // A disk that takes nothing.
+            Some(_) => std::future::pending().await,
+            None => Err(Status::data_loss("no bytes")),
+        }
     }
 }
 

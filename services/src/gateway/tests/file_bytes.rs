@@ -32,6 +32,14 @@ async fn own_files_are_given_with_their_validators() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_being_written_is_to_be_asked_for_again() {
+    let peer = Harness::new().await;
+    let answer = peer.get("/files/changing.txt").await;
+    answer.problem(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+#[tokio::test]
 async fn a_page_is_saved_and_not_shown() {
     let peer = Harness::new().await;
     let answer = peer.get("/files/new.html").await;

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use super::{Limits, Metrics, Options, file_channel, serve};
+use super::{Limits, Metrics, Options, serve};
 use fakes::Fakes;
 
 /// No step of a test takes longer.
@@ -49,11 +49,11 @@ impl Harness {
 
     /// Nothing answers at its services' ports.
     async fn without_services() -> Self {
-        let nobody = || file_channel(Endpoint::from_static("http://127.0.0.1:1"));
-        Self::over(Fakes::start().await, nobody(), nobody(), Limits::default()).await
+        let nobody = Endpoint::from_static("http://127.0.0.1:1");
+        Self::over(Fakes::start().await, nobody.connect_lazy(), nobody, Limits::default()).await
     }
 
-    async fn over(fakes: Fakes, chord: Channel, transfer: Channel, limits: Limits) -> Self {
+    async fn over(fakes: Fakes, chord: Channel, transfer: Endpoint, limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();

@@ -13,7 +13,7 @@ use tonic::transport::{Endpoint, Server};
 
 use super::fakes::Fakes;
 use super::{Answer, Harness, PATIENCE};
-use crate::gateway::{Limits, file_channel};
+use crate::gateway::Limits;
 use crate::transfer::{self, UploadOptions};
 
 const ANY: UploadOptions = UploadOptions { max_uploads: 8, max_size: 0, quota: 0 };
@@ -37,7 +37,7 @@ async fn taking(root: &Path, uploads: UploadOptions, limits: Limits) -> Harness 
     tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
     let fakes = Fakes::start().await;
     let chord = fakes.chord();
-    Harness::over(fakes, chord, file_channel(endpoint), limits).await
+    Harness::over(fakes, chord, endpoint, limits).await
 }
 
 async fn any(root: &Path) -> Harness {
@@ -118,6 +118,8 @@ async fn a_file_is_replaced_only_on_the_condition_of_the_caller() {
     for (name, value) in [("if-none-match", "*"), ("if-none-match", &etag), ("if-match", "\"x\"")] {
         peer.put("/files/a", &[(name, value)], "2").await.problem(412, "precondition-failed");
     }
+    // The condition holds, and does not say that the file may be replaced.
+    peer.put("/files/a", &[("if-none-match", "\"x\"")], "2").await.problem(409, "file-exists");
     assert_eq!(fs::read(root.path().join("a")).unwrap(), b"1");
     let answer = peer.put("/files/a", &[("if-match", &etag)], "3").await;
     answer.stored(200);
@@ -125,6 +127,26 @@ async fn a_file_is_replaced_only_on_the_condition_of_the_caller() {
     peer.put("/files/a", &[("if-match", &etag)], "4").await.problem(412, "precondition-failed");
     peer.put("/files/a", &[("if-match", "*")], "5").await.stored(200);
     assert_eq!(fs::read(root.path().join("a")).unwrap(), b"5");
+}
+
+#[tokio::test]
+async fn a_file_that_was_replaced_meanwhile_is_not_replaced_again() {
+    let root = tempfile::tempdir().unwrap();
+    let peer = any(root.path()).await;
+    let etag = peer.put("/files/a", &[], "1").await;
+    let etag = etag.header("etag").unwrap();
+    let mut slow = peer.connect().await;
+    let head = Harness::put_head("/files/a", &[("content-length", "4"), ("if-match", etag)]);
+    slow.write_all(format!("{head}sl").as_bytes()).await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while fs::read_dir(root.path()).unwrap().count() < 2 {
+        assert!(Instant::now() < deadline, "the upload never began");
+        sleep(Duration::from_millis(5)).await;
+    }
+    peer.put("/files/a", &[("if-match", etag)], "2").await.stored(200);
+    slow.write_all(b"ow").await.unwrap();
+    Answer::read(&mut slow).await.problem(412, "precondition-failed");
+    assert_eq!(fs::read(root.path().join("a")).unwrap(), b"2");
 }
 
 #[tokio::test]
@@ -237,6 +259,20 @@ async fn an_upload_may_take_longer_than_an_answer() {
     }
     Answer::read(&mut stream).await.stored(201);
     assert_eq!(fs::read(root.path().join("slow")).unwrap(), b"0123456789");
+}
+
+#[tokio::test]
+async fn an_upload_that_stands_still_holds_up_nobody() {
+    let peer = Harness::new().await;
+    let mut stream = peer.connect().await;
+    let head = Harness::put_head("/files/stuck", &[("content-length", "1000000000")]);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Until all windows on its way are full.
+    let more = vec![b'x'; 64 << 10];
+    while let Ok(sent) = timeout(Duration::from_millis(500), stream.write(&more)).await {
+        assert!(sent.unwrap() > 0);
+    }
+    assert_eq!(peer.get("/files/docs/report.pdf").await.status, 200);
 }
 
 #[tokio::test]
