@@ -38,7 +38,10 @@ impl Part {
     /// written, or another download writes it.
     pub fn open(target: &Path, digest: Option<&[u8; 32]>) -> Result<Self, ClientError> {
         absent(target)?;
-        let part = part_of(target, digest)?;
+        Self::take(target, part_of(target, digest)?)
+    }
+
+    fn take(target: &Path, part: PathBuf) -> Result<Self, ClientError> {
         let file = locked(&part)?;
         // Whoever had the lock until just now may have finished: then this is their file.
         if let Err(error) = absent(target) {
@@ -143,22 +146,34 @@ pub fn remove_parts(target: &Path) {
 /// two programs apart.
 fn locked(part: &Path) -> Result<File, ClientError> {
     for _ in 0..ATTEMPTS {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(part)
-            .map_err(|error| failed("cannot write", part, &error))?;
-        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
-            break;
-        }
-        // Whoever had the lock until just now may have renamed or removed the file.
-        if is_at(&file, part) {
-            return Ok(file);
+        let file = open_or_create(part).map_err(|error| failed("cannot write", part, &error))?;
+        match lock(&file, part) {
+            Lock::Ours => return Ok(file),
+            Lock::Gone => {}
+            Lock::Others => break,
         }
     }
     Err(ClientError::Failed(format!("another download is writing {}", part.display())))
+}
+
+fn open_or_create(part: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(part)
+}
+
+#[derive(Debug, PartialEq)]
+enum Lock {
+    Ours,
+    Others,
+    /// The one who had it until just now has renamed or removed the file.
+    Gone,
+}
+
+fn lock(file: &File, part: &Path) -> Lock {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Lock::Others,
+        _ if is_at(file, part) => Lock::Ours,
+        _ => Lock::Gone,
+    }
 }
 
 /// Whether it is this very file that the path leads to.
@@ -290,38 +305,33 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_its_writer_discards_is_not_gone_on_with() {
+    fn a_part_that_its_writer_discards_or_finishes_is_not_gone_on_with() {
         let folder = tempfile::tempdir().expect("a folder");
         let target = folder.path().join("a");
-        let open = || Part::open(&target, Some(&[1; 32]));
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        for _ in 0..200 {
-            let first = open().expect("a part");
-            std::thread::scope(|scope| {
-                let other = scope.spawn(|| {
-                    loop {
-                        // Refused while the first has the lock.
-                        match open() {
-                            Ok(part) => break is_at(&part.file, &part.part),
-                            Err(error) => assert!(std::time::Instant::now() < until, "{error}"),
-                        }
-                    }
-                });
-                first.discard();
-                assert!(other.join().expect("no panic"), "a part that no path leads to");
-            });
+        let ends: [fn(Part); 2] = [Part::discard, |part| drop(part.finish().expect("whole"))];
+        for end in ends {
+            let first = Part::open(&target, None).expect("a part");
+            let part = first.part.clone();
+            let opened_before = open_or_create(&part).expect("the same part");
+            assert_eq!(lock(&opened_before, &part), Lock::Others);
+            end(first);
+            assert_eq!(lock(&opened_before, &part), Lock::Gone);
+            let another = locked(&part).expect("a new one");
+            assert!(is_at(&another, &part) && !is_at(&opened_before, &part));
+            drop(another);
+            std::fs::remove_file(part).expect("removed");
         }
     }
 
     #[test]
     fn who_comes_too_late_leaves_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
-        let part = folder.path().join("part");
-        let file = locked(&part).expect("a part");
-        assert!(locked(&part).is_err(), "locked twice");
-        std::fs::rename(&part, folder.path().join("a")).expect("renamed");
-        let other = locked(&part).expect("a part of its own");
-        assert!(is_at(&other, &part) && !is_at(&file, &part));
+        let (target, part) = (folder.path().join("a"), folder.path().join("a.part"));
+        std::fs::write(&target, b"whole").expect("a file");
+        assert!(matches!(Part::take(&target, part.clone()), Err(ClientError::Exists(_))));
+        assert!(!part.exists());
+        std::fs::write(&part, b"half").expect("a part");
+        assert!(Part::take(&target, part.clone()).is_err() && part.exists(), "bytes are kept");
     }
 
     #[test]
