@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reading_the_directory_does_not_call_for_reading_it_again() {
+    async fn neither_reading_nor_what_hides_calls_for_reading_it_again() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("d")).unwrap();
         std::fs::write(root.path().join("d/a"), "a").unwrap();
@@ -277,6 +277,8 @@ mod tests {
         // As hashing does.
         let path = crate::shared_dir::SharedPath::parse("d/a").unwrap();
         std::io::read_to_string(dir.open(&path).unwrap().file).unwrap();
+        // As an upload does.
+        std::fs::write(root.path().join("d/.chordial-upload-0123456789abcdef.part"), "b").unwrap();
         let again = tokio::time::timeout(DEBOUNCE * 3, scanned.notified()).await;
         assert!(again.is_err(), "it was read again though nothing changed");
         std::fs::write(root.path().join("d/a"), "b").unwrap();

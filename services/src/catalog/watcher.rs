@@ -26,7 +26,9 @@ impl Watcher {
     pub fn new(path: &Path, on: Identity, changed: Arc<Notify>) -> notify::Result<Self> {
         let broken = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&broken);
-        let root = path.to_owned();
+        // As events name it.
+        let directory = path.canonicalize()?;
+        let root = directory.clone();
         let heard = move |event: notify::Result<Event>| match event {
             Ok(event) if event.need_rescan() || is_change(&event.kind) && is_seen(&event, &root) => {
                 changed.notify_one();
@@ -38,7 +40,7 @@ impl Watcher {
             }
         };
         let mut inner = RecommendedWatcher::new(heard, Config::default().with_follow_symlinks(false))?;
-        inner.watch(path, RecursiveMode::Recursive)?;
+        inner.watch(&directory, RecursiveMode::Recursive)?;
         Ok(Self { on, broken, _inner: inner })
     }
 
