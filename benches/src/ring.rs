@@ -64,7 +64,8 @@ impl Ring {
         let deadline = Instant::now() + PATIENCE;
         let mut missing = self.names.iter().peekable();
         loop {
-            let ring = client.ring().await?;
+            // A peer that has not joined yet says so instead.
+            let ring = client.ring().await.unwrap_or_default();
             let whole = ring.agreed && ring.peers.len() == self.peers.len();
             while whole
                 && let Some(name) = missing.peek()

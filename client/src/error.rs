@@ -64,11 +64,10 @@ impl ClientError {
     /// The exit code of a program that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Failed(_) | Self::Denied(_) | Self::Exists(_) => 1,
+            Self::Failed(_) | Self::Busy(_) | Self::Denied(_) | Self::Exists(_) => 1,
             Self::Usage(_) => 2,
             Self::Unreachable { .. } | Self::WrongService { .. } => 3,
             Self::NotFound(_) => 4,
-            Self::Busy(_) => 1,
             Self::TimedOut { .. } => 5,
             Self::Integrity(_) | Self::Changed(_) => 6,
         }
@@ -137,9 +136,10 @@ mod tests {
             ClientError::Changed(text()),
             ClientError::Denied(text()),
             ClientError::Exists(text()),
+            ClientError::Busy(text()),
         ]
         .map(|error| error.exit_code());
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 6, 1, 1]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 6, 1, 1, 1]);
     }
 
     #[test]

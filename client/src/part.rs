@@ -5,6 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use chord_client::ClientError;
@@ -18,7 +19,10 @@ const DIGITS: usize = 16;
 /// Bytes that file systems allow in a name.
 const LONGEST_NAME: usize = 255;
 
-/// The unfinished file.
+/// How often a part is opened anew that went away in the very moment of opening it.
+const ATTEMPTS: usize = 3;
+
+/// The unfinished file, locked. Only who holds the lock writes, renames or removes it.
 pub struct Part {
     file: File,
     part: PathBuf,
@@ -34,23 +38,19 @@ impl Part {
     /// written, or another download writes it.
     pub fn open(target: &Path, digest: Option<&[u8; 32]>) -> Result<Self, ClientError> {
         absent(target)?;
-        let part = part_of(target, digest)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&part)
-            .map_err(|error| failed("cannot write", &part, &error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(ClientError::Failed(format!("another download is writing {}", part.display())));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed("cannot lock", &part, &error)),
-        }
+        Self::take(target, part_of(target, digest)?)
+    }
+
+    fn take(target: &Path, part: PathBuf) -> Result<Self, ClientError> {
+        let file = locked(&part)?;
         // Whoever had the lock until just now may have finished: then this is their file.
-        absent(target)?;
+        if let Err(error) = absent(target) {
+            if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+                // An empty part does no harm, should it stay.
+                let _ = std::fs::remove_file(&part);
+            }
+            return Err(error);
+        }
         Ok(Self { file, part, target: target.to_owned() })
     }
 
@@ -82,9 +82,16 @@ impl Part {
     /// Makes it the file that was wanted, and removes parts of other contents that were begun for it.
     ///
     /// # Errors
-    /// [`ClientError::Exists`] where a file of that name has appeared meanwhile.
+    /// [`ClientError::Exists`] where a file of that name has appeared meanwhile; [`ClientError::Failed`] where the
+    /// part has been removed or replaced.
     pub fn finish(self) -> Result<PathBuf, ClientError> {
         self.file.sync_all().map_err(|error| failed("cannot write", &self.part, &error))?;
+        if !is_at(&self.file, &self.part) {
+            return Err(ClientError::Failed(format!(
+                "{} was removed or replaced while it was written; try again",
+                self.part.display()
+            )));
+        }
         // A link, unlike a renaming, never replaces what is there.
         match std::fs::hard_link(&self.part, &self.target) {
             Ok(()) => std::fs::remove_file(&self.part),
@@ -123,10 +130,57 @@ pub fn remove_parts(target: &Path) {
     // What cannot be read or removed does no harm.
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if is_part_of(&entry.file_name(), name) && File::open(&path).is_ok_and(|file| file.try_lock().is_ok())
+        if !is_part_of(&entry.file_name(), name) {
+            continue;
+        }
+        if let Ok(file) = File::open(&path)
+            && file.try_lock().is_ok()
+            && is_at(&file, &path)
         {
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// Opens the part for this program alone; makes it where it is missing. A file system that has no locks keeps no
+/// two programs apart.
+fn locked(part: &Path) -> Result<File, ClientError> {
+    for _ in 0..ATTEMPTS {
+        let file = open_or_create(part).map_err(|error| failed("cannot write", part, &error))?;
+        match lock(&file, part) {
+            Lock::Ours => return Ok(file),
+            Lock::Gone => {}
+            Lock::Others => break,
+        }
+    }
+    Err(ClientError::Failed(format!("another download is writing {}", part.display())))
+}
+
+fn open_or_create(part: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(part)
+}
+
+#[derive(Debug, PartialEq)]
+enum Lock {
+    Ours,
+    Others,
+    /// The one who had it until just now has renamed or removed the file.
+    Gone,
+}
+
+fn lock(file: &File, part: &Path) -> Lock {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Lock::Others,
+        _ if is_at(file, part) => Lock::Ours,
+        _ => Lock::Gone,
+    }
+}
+
+/// Whether it is this very file that the path leads to.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), path.symlink_metadata()) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        _ => false,
     }
 }
 
@@ -232,6 +286,52 @@ mod tests {
         assert_eq!(std::fs::read(&target).expect("the file"), b"old");
         assert!(holds(&target, 3, blake3::hash(b"old").as_bytes()));
         assert!(!holds(&target, 3, blake3::hash(b"new").as_bytes()) && !holds(folder.path(), 0, &[0; 32]));
+    }
+
+    #[test]
+    fn a_part_that_was_replaced_meanwhile_is_not_taken_for_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("a");
+        let mut first = Part::open(&target, Some(&[1; 32])).expect("a part");
+        first.write(b"whole").expect("room");
+        std::fs::remove_file(&first.part).expect("removed");
+        let mut second = Part::open(&target, Some(&[1; 32])).expect("a part of the same name");
+        second.write(b"ha").expect("room");
+        assert!(matches!(first.finish(), Err(ClientError::Failed(_))));
+        assert!(!target.exists());
+        second.write(b"lf").expect("room");
+        second.finish().expect("whole");
+        assert_eq!(std::fs::read(&target).expect("the file"), b"half");
+    }
+
+    #[test]
+    fn a_part_that_its_writer_discards_or_finishes_is_not_gone_on_with() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("a");
+        let ends: [fn(Part); 2] = [Part::discard, |part| drop(part.finish().expect("whole"))];
+        for end in ends {
+            let first = Part::open(&target, None).expect("a part");
+            let part = first.part.clone();
+            let opened_before = open_or_create(&part).expect("the same part");
+            assert_eq!(lock(&opened_before, &part), Lock::Others);
+            end(first);
+            assert_eq!(lock(&opened_before, &part), Lock::Gone);
+            let another = locked(&part).expect("a new one");
+            assert!(is_at(&another, &part) && !is_at(&opened_before, &part));
+            drop(another);
+            std::fs::remove_file(part).expect("removed");
+        }
+    }
+
+    #[test]
+    fn who_comes_too_late_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (target, part) = (folder.path().join("a"), folder.path().join("a.part"));
+        std::fs::write(&target, b"whole").expect("a file");
+        assert!(matches!(Part::take(&target, part.clone()), Err(ClientError::Exists(_))));
+        assert!(!part.exists());
+        std::fs::write(&part, b"half").expect("a part");
+        assert!(Part::take(&target, part.clone()).is_err() && part.exists(), "bytes are kept");
     }
 
     #[test]

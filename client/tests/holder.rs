@@ -1,4 +1,5 @@
-//! Downloads from holders that do not keep to what they announced, or fall silent.
+//! Downloads from holders that do not keep to what they announced, or fall silent; an upload to one with a slow
+//! disk.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use chordial_proto::transfer_v1::transfer_service_download_response::Part;
 use chordial_proto::transfer_v1::transfer_service_server::{TransferService, TransferServiceServer};
 use chordial_proto::transfer_v1::{
     FileHeader, StatRequest, StatResponse, TransferServiceDownloadRequest, TransferServiceDownloadResponse,
-    TransferServiceUploadRequest, TransferServiceUploadResponse,
+    TransferServiceUploadRequest, TransferServiceUploadResponse, UploadHeader,
 };
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use tokio::net::TcpListener;
@@ -19,7 +20,8 @@ use tonic::{Request, Response, Status};
 
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Sends these parts whatever it is asked, and then ends or says nothing more.
+/// Sends these parts whatever it is asked, and then ends or says nothing more. Takes an upload only after it was
+/// silent for three times [`PATIENCE`].
 struct Script {
     parts: Arc<Vec<Part>>,
     ends: bool,
@@ -47,9 +49,12 @@ impl TransferService for Script {
 
     async fn upload(
         &self,
-        _: Request<tonic::Streaming<TransferServiceUploadRequest>>,
+        request: Request<tonic::Streaming<TransferServiceUploadRequest>>,
     ) -> Result<Response<TransferServiceUploadResponse>, Status> {
-        Err(Status::permission_denied("no uploads here"))
+        tokio::time::sleep(3 * PATIENCE).await;
+        let mut parts = request.into_inner();
+        while parts.message().await?.is_some() {}
+        Ok(Response::new(TransferServiceUploadResponse::default()))
     }
 }
 
@@ -61,15 +66,19 @@ fn chunk(bytes: &'static [u8]) -> Part {
     Part::Chunk(bytes.into())
 }
 
-/// All bytes that come from `offset` on, `length` of them, or why not.
-async fn fetch(parts: Vec<Part>, ends: bool, offset: u64, length: u64) -> Result<Vec<u8>, ClientError> {
+/// A holder that does as the script says.
+async fn connect(script: Script) -> Result<Holder, ClientError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address: Address =
         listener.local_addr().expect("bound").to_string().parse().expect("an address of loopback");
-    let script = Script { parts: Arc::new(parts), ends };
     let server = Server::builder().add_service(TransferServiceServer::new(script));
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
-    let holder = Holder::connect(&address, PATIENCE).await?;
+    Holder::connect(&address, PATIENCE).await
+}
+
+/// All bytes that come from `offset` on, `length` of them, or why not.
+async fn fetch(parts: Vec<Part>, ends: bool, offset: u64, length: u64) -> Result<Vec<u8>, ClientError> {
+    let holder = connect(Script { parts: Arc::new(parts), ends }).await?;
     let (_, stream) = holder.open("a", offset, length).await?;
     let chunks: Vec<_> = stream.try_collect().await?;
     Ok(chunks.concat())
@@ -108,4 +117,21 @@ async fn a_silence_ends_the_download_in_time() {
         let outcome = outcome.expect("it does not wait for ever");
         assert!(matches!(outcome, Err(ClientError::TimedOut { .. })), "{outcome:?}");
     }
+}
+
+/// More than the transport takes in while nobody reads.
+const MIB: usize = 1 << 20;
+
+async fn upload(size: Option<u64>) -> Result<(), ClientError> {
+    let holder = connect(Script { parts: Arc::default(), ends: true }).await?;
+    let header = UploadHeader { path: "a".to_owned(), size, ..UploadHeader::default() };
+    let chunks = (0..8).map(|_| Ok(bytes::Bytes::from(vec![0; MIB])));
+    holder.upload(header, stream::iter(chunks)).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn an_upload_waits_for_the_disk_as_long_as_a_large_file_needs() {
+    upload(Some(100 * MIB as u64)).await.expect("it was taken, late");
+    let outcome = upload(None).await;
+    assert!(matches!(outcome, Err(ClientError::TimedOut { .. })), "{outcome:?}");
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, DirEntry, FileType, OpenOptions, OpenOptionsExt as _};
 
 mod below;
 mod path;
@@ -159,6 +159,18 @@ impl SharedDir {
         }
         open_in(&dir, path)
     }
+}
+
+/// What an entry is, links not followed. Not every file system says so in its listing.
+///
+/// # Errors
+/// What the file system says.
+pub(crate) fn kind(entry: &DirEntry) -> io::Result<FileType> {
+    let kind = entry.file_type()?;
+    if kind.is_dir() || kind.is_file() || kind.is_symlink() {
+        return Ok(kind);
+    }
+    Ok(entry.metadata()?.file_type())
 }
 
 /// The state of a regular file below `dir`, without a look at its folders.

@@ -2,8 +2,9 @@
 
     checks.py FACTS
 
-FACTS is a JSON file: `peers`, each with `name`, `chord`, `catalog`, `transfer`, `gateway` (URLs), and `files`,
-each with `holder`, `path` (below the holder's directory) and `copy` (where its bytes are, too). Each function
+FACTS is a JSON file: `peers`, each with `name`, `chord`, `catalog`, `transfer`, `gateway` (URLs), `directory`
+and `uploads` (whether it takes any), and `files`, each with `holder`, `path` (below the holder's directory) and
+`copy` (where its bytes are, too). Each function
 below is one check; the first that fails ends the program with its trace.
 """
 
@@ -12,7 +13,7 @@ import json
 import sys
 import time
 import unicodedata
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import grpc
 from blake3 import blake3
@@ -189,7 +190,7 @@ def downloads_give_the_very_bytes(peers, files):
 
 
 def uploads_are_refused_where_they_are_not_allowed(peers, files):
-    for asked in peers:
+    for asked in (peer for peer in peers if not peer.fact["uploads"]):
         parts = [{"header": {"path": "new.txt", "size": 3}}, {"chunk": b"new"}]
         with refused(StatusCode.PERMISSION_DENIED, asked.name):
             asked.transfer.call("transfer.v1.TransferService/Upload", requests=parts)
@@ -281,10 +282,38 @@ def deadlines_hold_on_both_sides(peers, files):
             break
         except grpc.RpcError as error:
             assert error.code() == StatusCode.RESOURCE_EXHAUSTED and time.monotonic() < until, error
-    # A deadline that nobody could meet.
+    # A deadline that nobody could meet; a short one a quick peer meets.
     with refused(StatusCode.DEADLINE_EXCEEDED):
-        peers[0].chord.call("chord.v1.NodeService/GetRing", timeout=1e-6)
+        peers[0].chord.call("chord.v1.NodeService/GetRing", timeout=-1)
     agreed_ring(peers[0])
+
+
+def uploads_are_stored_where_they_are_allowed(peers, files):
+    taker = next(peer for peer in peers if peer.fact["uploads"])
+    stored = Path(taker.fact["directory"]) / "up" / "new é.bin"
+
+    def upload(data, **header):
+        chunks = [data[at : at + 65536] for at in range(0, len(data), 65536)]
+        header = {"path": "up/new é.bin", "size": len(data), "digest": blake3(data).digest(), **header}
+        parts = [{"header": header}, *({"chunk": chunk} for chunk in chunks)]
+        return taker.transfer.call("transfer.v1.TransferService/Upload", requests=parts)
+
+    data = bytes(range(256)) * 4096
+    with refused(StatusCode.DATA_LOSS):
+        upload(data, digest=blake3(b"others").digest())
+    assert not stored.exists(), "wrong bytes leave nothing"
+    first = upload(data)
+    assert (first.header.size, first.header.digest, first.replaced) == (len(data), blake3(data).digest(), False)
+    assert stored.read_bytes() == data
+    with refused(StatusCode.ALREADY_EXISTS):
+        upload(b"another")
+    assert stored.read_bytes() == data
+    assert upload(b"another", replace=True).replaced
+    assert stored.read_bytes() == b"another"
+    for path in ["../out", "", "/etc/new"]:
+        with refused(StatusCode.INVALID_ARGUMENT):
+            upload(b"another", path=path)
+    assert [path.name for path in stored.parent.iterdir()] == [stored.name]
 
 
 CHECKS = [
@@ -300,6 +329,8 @@ CHECKS = [
     the_node_tells_of_itself_and_of_others,
     who_is_no_peer_is_told_what_is_wrong,
     deadlines_hold_on_both_sides,
+    # Last: it adds a file.
+    uploads_are_stored_where_they_are_allowed,
 ]
 
 

@@ -75,6 +75,21 @@ fn kill_download(asked: &TestPeer, name: &str, target: &Path, part: &Path, at: u
     download.kill();
 }
 
+/// Has half of `content` at least in the part of `target`: kills downloads of `name` until one has not ended before.
+fn gather_half(asked: &TestPeer, name: &str, target: &Path, content: &[u8]) {
+    let part = part_of(target, content);
+    let started = Instant::now();
+    loop {
+        kill_download(asked, name, target, &part, content.len() as u64 / 2);
+        if part.exists() {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "no download of {name} was killed in time for {PATIENCE:?}");
+        // It ended before anybody looked, or before it began.
+        let _ = std::fs::remove_file(target);
+    }
+}
+
 fn names_in(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("the folder");
     let mut names: Vec<String> = entries
@@ -131,8 +146,7 @@ fn a_file_that_changed_since_the_kill_is_fetched_whole_and_a_second_holder_goes_
     let asked = &cluster.peers[2];
     cluster.peers[0].share("moving.bin", &before);
     wait_sources(asked, "moving.bin", 1);
-    kill_download(asked, "moving.bin", &target, &part_of(&target, &before), LARGE as u64 / 2);
-    assert!(part_of(&target, &before).exists());
+    gather_half(asked, "moving.bin", &target, &before);
     cluster.peers[0].share("moving.bin", &after);
     // At once: the index may still promise the old one.
     let got = asked.cli(&["--output", "json", "get", "moving.bin", "-o", &to]).ok();
@@ -144,7 +158,7 @@ fn a_file_that_changed_since_the_kill_is_fetched_whole_and_a_second_holder_goes_
 
     // Half of it from p1, which dies; the rest from p2, under another path.
     std::fs::remove_file(&target).expect("removed");
-    kill_download(asked, "moving.bin", &target, &part_of(&target, &after), LARGE as u64 / 2);
+    gather_half(asked, "moving.bin", &target, &after);
     cluster.peers[1].share("deep/moving.bin", &after);
     wait_sources(&cluster.peers[2], "moving.bin", 2);
     cluster.peers[0].kill();

@@ -83,6 +83,15 @@ fn a_friend_of_another_ring_is_refused_with_both_names() {
     });
     let detail = south.get("/readyz").problem(503)["detail"].as_str().unwrap_or_default().to_owned();
     assert!(both(&detail), "{detail}");
+    // A ring of nobody does not agree.
+    let ring = south.get("/api/v1/ring");
+    let detail = ring.problem(503)["detail"].as_str().unwrap_or_default().to_owned();
+    assert!(both(&detail) && ring.header("retry-after").is_some(), "{ring:?}");
+    for command in [&["ring"][..], &["ring", "check"]] {
+        let output = south.cli(command);
+        assert!(output.code == 1 && output.out.is_empty() && both(&output.err), "{output:?}");
+        assert!(output.err.contains("still joining"), "{output:?}");
+    }
     let ring = north.get("/api/v1/ring").json();
     assert_eq!(ring["peers"].as_array().map(Vec::len), Some(1), "{ring}");
 }

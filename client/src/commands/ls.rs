@@ -29,7 +29,7 @@ async fn of_peer(client: &Client, peer: &str) -> Result<CatalogView, ClientError
     let mut all = CatalogView::from(client.list_files(peer, PAGE, "").await?);
     while let Some(cursor) = all.next.take() {
         let page = CatalogView::from(client.list_files(peer, PAGE, &cursor).await?);
-        all.total = page.total;
+        (all.total, all.problem) = (page.total, page.problem);
         all.next = onward(&cursor, page.next, all.files.len())?;
         all.files.extend(page.files);
     }
@@ -66,6 +66,9 @@ fn show_peer(catalog: &CatalogView) -> String {
     };
     let mut text = table(&FILES, catalog.files.iter().map(row));
     text.push_str(&format!("\n\n{} shares {}\n", safe(&catalog.peer), count(catalog.total, "file")));
+    if let Some(problem) = &catalog.problem {
+        text.push_str(&format!("These are known from before: {}\n", safe(problem)));
+    }
     text
 }
 
@@ -90,6 +93,15 @@ fn show_network(page: &FilesPage) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listing_that_is_not_current_says_so() {
+        let mut catalog =
+            CatalogView { peer: "p1".to_owned(), total: 0, files: Vec::new(), next: None, problem: None };
+        assert!(!show_peer(&catalog).contains("before"));
+        catalog.problem = Some("its directory can't be read".to_owned());
+        assert!(show_peer(&catalog).contains("known from before: its directory can't be read"));
+    }
 
     #[test]
     fn a_listing_that_runs_in_a_circle_is_noticed() {

@@ -160,6 +160,8 @@ pub struct CatalogView {
     pub files: Vec<CatalogFile>,
     /// The cursor of the next page; `None` on the last one.
     pub next: Option<String>,
+    /// Why the peer's directory can't be read now: the files are those known from before.
+    pub problem: Option<String>,
 }
 
 impl CatalogView {
@@ -170,6 +172,7 @@ impl CatalogView {
             total: page.total,
             files: page.files.into_iter().map(|file| CatalogFile::new(file, gateway)).collect(),
             next: present(page.next),
+            problem: present(page.problem),
         }
     }
 }
@@ -183,6 +186,7 @@ impl From<chord_v1::ListFilesResponse> for CatalogView {
                 total: page.total,
                 files: page.files,
                 next: page.next,
+                problem: page.problem,
                 ..Default::default()
             },
             &gateway,

@@ -189,10 +189,11 @@ fn a_catalog_has_the_body_of_the_contract() {
             digest: Vec::new(),
         }],
         next: String::new(),
+        problem: "its directory can't be read".to_owned(),
     });
     assert_eq!(
         serde_json::to_value(view).expect("a view is JSON"),
-        json!({ "peer": "p3", "total": 12, "next": null, "files": [
+        json!({ "peer": "p3", "total": 12, "next": null, "problem": "its directory can't be read", "files": [
             { "name": "b c.txt", "path": "a/b c.txt", "size": 1, "modified": "1970-01-01T00:00:00Z",
               "digest": null, "url": "http://10.0.0.3:8000/files/a/b%20c.txt" }] })
     );

@@ -260,7 +260,8 @@ impl NodeService for Fake {
         let all: Vec<File> = self.files.iter().map(file).collect();
         let (files, next) = page(&all, &request.cursor)?;
         let (peer, services) = (Some(self.me()), Some(self.services()));
-        Ok(Response::new(ListFilesResponse { peer, services, total: all.len() as u64, files, next }))
+        let (total, problem) = (all.len() as u64, String::new());
+        Ok(Response::new(ListFilesResponse { peer, services, total, files, next, problem }))
     }
 }
 

@@ -287,9 +287,14 @@ mod tests {
         drop(cache);
         let cache = DigestCache::open(Some(&file));
         assert_eq!(recall(&cache, &[("a", STAMP), ("b", unborn), ("c", unborn)], None), ["a", "b"]);
-        for other in
-            [Stamp { size: 0, ..STAMP }, Stamp { modified: 0, ..STAMP }, Stamp { changed: 0, ..STAMP }]
-        {
+        let another = Some(Inode { number: 5, born: 5 });
+        for other in [
+            Stamp { size: 0, ..STAMP },
+            Stamp { modified: 0, ..STAMP },
+            Stamp { changed: 0, ..STAMP },
+            Stamp { inode: another, ..STAMP },
+            unborn,
+        ] {
             assert!(recall(&cache, &[("a", other)], None).is_empty(), "{other:?}");
         }
         // Listed already.

@@ -49,7 +49,7 @@ pub(super) struct Applied {
 /// How well the listing tells what is in the directory.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Condition {
-    /// Why the directory can't be read now; empty where it can.
+    /// Why the directory can't be read now, for callers: it says nothing of where that is. Empty where it can.
     pub problem: String,
     /// What is in it and not shared, as the last scan that could read it counted.
     pub skipped: Skipped,
@@ -346,6 +346,28 @@ mod tests {
         // Changed in place with the modification time put back: no rename.
         apply(&listing, BTreeMap::from([at("b", Stamp { changed: 11, ..renamed })]));
         assert!(listing.get("b").unwrap().file.digest.is_empty());
+    }
+
+    #[test]
+    fn folders_that_swap_names_take_their_digests_along() {
+        let listing = Listing::new();
+        let apply = |d1, d2| {
+            let at = |path, inode| (SharedPath::parse(path).unwrap(), stamp(inode, 5));
+            apply(&listing, BTreeMap::from([at("d1/f", d1), at("d2/f", d2)]));
+        };
+        let digests = || ["d1/f", "d2/f"].map(|path| listing.get(path).unwrap().file.digest.clone());
+        apply(1, 2);
+        let digest = |path: &str, inode: u8| Digest {
+            path: path.to_owned(),
+            stamp: stamp(inode.into(), 5),
+            digest: [inode; 32],
+        };
+        assert!(listing.add_digests(&[digest("d1/f", 1), digest("d2/f", 2)]).is_empty());
+        apply(2, 1);
+        assert_eq!(digests(), [[2; 32], [1; 32]]);
+        // One that was not known before.
+        apply(3, 1);
+        assert_eq!(digests(), [vec![], vec![1; 32]]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The catalog microservice: the files of this peer's directory, kept true while it runs.
 //!
 //! A scanner reads the whole directory (on a hint of the operating system, else now and then) into the
-//! listing; hashers add digests, which a cache keeps across restarts; the service answers from the listing and streams its changes.
+//! listing; hashers add digests, which a cache keeps across restarts; the service answers from the listing and
+//! streams its changes.
 mod digest_cache;
 mod hashing;
 mod listing;
@@ -73,29 +74,32 @@ impl Catalog {
         let CatalogOptions { directory, peer_name, rescan, hashers, digests } = options;
         let dir = Arc::new(SharedDir::open_or_create(&directory)?);
         let listing = Arc::new(Listing::new());
-        let cache = Arc::new(DigestCache::open(digests.as_deref()));
-        tokio::spawn(Arc::clone(&cache).run(cancel.clone()));
-        let scanned = Arc::new(Notify::new());
-        let hashing = hashing::run(
-            Arc::clone(&dir),
-            Arc::clone(&listing),
-            Arc::clone(&cache),
-            Arc::clone(&scanned),
-            hashers,
-            cancel.clone(),
-        );
-        tokio::spawn(hashing);
-        let scanner = scanner::Scanner {
-            dir,
-            listing: Arc::clone(&listing),
-            cache,
-            scanned,
-            rescan: rescan.max(Duration::from_secs(1)),
-            set_watcher: watcher::Watcher::new,
-            cancel: cancel.clone(),
-        };
-        tokio::spawn(scanner.run());
-        Ok(Self { service: Service::new(listing, &peer_name, cancel) })
+        let service = Service::new(Arc::clone(&listing), &peer_name, cancel.clone());
+        tokio::spawn(async move {
+            // This reads all of it. A panic is said by the panic itself.
+            let open = tokio::task::spawn_blocking(move || DigestCache::open(digests.as_deref()));
+            let cache = Arc::new(open.await.unwrap_or_else(|_| DigestCache::open(None)));
+            let scanned = Arc::new(Notify::new());
+            let hashing = hashing::run(
+                Arc::clone(&dir),
+                Arc::clone(&listing),
+                Arc::clone(&cache),
+                Arc::clone(&scanned),
+                hashers,
+                cancel.clone(),
+            );
+            let scanner = scanner::Scanner {
+                dir,
+                listing,
+                cache: Arc::clone(&cache),
+                scanned,
+                rescan: rescan.max(Duration::from_secs(1)),
+                set_watcher: watcher::Watcher::new,
+                cancel: cancel.clone(),
+            };
+            tokio::join!(cache.run(cancel), hashing, scanner.run())
+        });
+        Ok(Self { service })
     }
 
     /// The gRPC service, to be added to a server.

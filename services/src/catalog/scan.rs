@@ -2,11 +2,11 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use cap_std::fs::{Dir, DirEntry, FileType};
+use cap_std::fs::{Dir, DirEntry};
 use chordial_proto::catalog_v1::Skipped;
 use tokio_util::sync::CancellationToken;
 
-use crate::shared_dir::{OpenError, PathError, SharedPath, Stamp, open_in, shorten, stat_in};
+use crate::shared_dir::{OpenError, PathError, SharedPath, Stamp, kind, open_in, shorten, stat_in};
 
 use super::listing::Listing;
 
@@ -138,15 +138,6 @@ impl Scan {
     fn show(&mut self, path: &str) {
         self.example.get_or_insert_with(|| shorten(path));
     }
-}
-
-/// What an entry is, links not followed. Not every file system says so in its listing.
-fn kind(entry: &DirEntry) -> io::Result<FileType> {
-    let kind = entry.file_type()?;
-    if kind.is_dir() || kind.is_file() || kind.is_symlink() {
-        return Ok(kind);
-    }
-    Ok(entry.metadata()?.file_type())
 }
 
 fn vanished(error: &io::Error) -> bool {

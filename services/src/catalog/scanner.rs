@@ -180,13 +180,13 @@ fn look(
     if cancel.is_cancelled() {
         return None;
     }
-    let directory = dir.path().display();
     let (mut scan, problem) = match read {
         Ok((identity, scan)) if unread.is_unmounted(identity, &scan) => {
-            (scan, format!("{directory} is empty and of another file system than before, as if unmounted"))
+            let problem = "its directory is empty and of another file system than before, as if unmounted";
+            (scan, problem.to_owned())
         }
         Ok((_, scan)) => (scan, String::new()),
-        Err(e) => (Scan::default(), format!("{directory} can't be read: {e}")),
+        Err(e) => (Scan::default(), format!("its directory can't be read: {e}")),
     };
     let mut condition = Condition { problem, skipped: scan.skipped };
     if !condition.problem.is_empty() {
@@ -216,27 +216,29 @@ impl Said {
     /// Logs what is new about the directory.
     fn say(&mut self, directory: &Path, look: &Look) {
         let Look { condition: Condition { problem, skipped }, example, applied } = look;
+        let at = directory.display();
         if *problem != self.problem {
             match problem.is_empty() {
-                true => {
-                    tracing::info!(directory = %directory.display(), "the shared directory can be read again");
-                }
+                true => tracing::info!(directory = %at, "the shared directory can be read again"),
                 false => tracing::warn!(
-                    "shared directory {problem}; what was known of it stays listed for {} minutes: mount it or make \
-                     it readable again, or start this peer with another `directory`",
+                    directory = %at,
+                    "this peer shares nothing new, for {problem}; what was known stays listed for {} minutes: mount \
+                     it or make it readable again, or start this peer with another `directory`",
                     KEEP.as_secs() / 60
                 ),
             }
             self.problem.clone_from(problem);
         } else if !problem.is_empty() && !applied.gone.is_empty() {
-            tracing::warn!("shared directory {problem}, still; its files are listed again when it is back");
+            tracing::warn!(
+                directory = %at, "this peer shares nothing: {problem}; its files are listed again when it is back"
+            );
         }
         // Those that hide do so on purpose.
         let skipped = Skipped { hidden: 0, unfinished: 0, ..*skipped };
         if skipped != self.skipped && skipped != Skipped::default() {
             let Skipped { special, links, names, unreadable, beyond, .. } = skipped;
             tracing::warn!(
-                directory = %directory.display(), names, unreadable, links, special, beyond,
+                directory = %at, names, unreadable, links, special, beyond,
                 example = example.as_deref().unwrap_or_default(),
                 "some of the directory is not shared: names that are not UTF-8 or hold a backslash, what can't be \
                  read, links that lead to no file in it, sockets, pipes and devices, or too many files"
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reading_the_directory_does_not_call_for_reading_it_again() {
+    async fn neither_reading_nor_what_hides_calls_for_reading_it_again() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("d")).unwrap();
         std::fs::write(root.path().join("d/a"), "a").unwrap();
@@ -275,6 +277,8 @@ mod tests {
         // As hashing does.
         let path = crate::shared_dir::SharedPath::parse("d/a").unwrap();
         std::io::read_to_string(dir.open(&path).unwrap().file).unwrap();
+        // As an upload does.
+        std::fs::write(root.path().join("d/.chordial-upload-0123456789abcdef.part"), "b").unwrap();
         let again = tokio::time::timeout(DEBOUNCE * 3, scanned.notified()).await;
         assert!(again.is_err(), "it was read again though nothing changed");
         std::fs::write(root.path().join("d/a"), "b").unwrap();

@@ -26,8 +26,13 @@ impl Watcher {
     pub fn new(path: &Path, on: Identity, changed: Arc<Notify>) -> notify::Result<Self> {
         let broken = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&broken);
+        // As events name it.
+        let directory = path.canonicalize()?;
+        let root = directory.clone();
         let heard = move |event: notify::Result<Event>| match event {
-            Ok(event) if event.need_rescan() || is_change(&event.kind) => changed.notify_one(),
+            Ok(event) if event.need_rescan() || is_change(&event.kind) && is_seen(&event, &root) => {
+                changed.notify_one();
+            }
             Ok(_) => {}
             Err(_) => {
                 told.store(true, Ordering::Relaxed);
@@ -35,7 +40,7 @@ impl Watcher {
             }
         };
         let mut inner = RecommendedWatcher::new(heard, Config::default().with_follow_symlinks(false))?;
-        inner.watch(path, RecursiveMode::Recursive)?;
+        inner.watch(&directory, RecursiveMode::Recursive)?;
         Ok(Self { on, broken, _inner: inner })
     }
 
@@ -54,10 +59,42 @@ fn is_change(kind: &EventKind) -> bool {
     }
 }
 
+/// Whether it may concern what is shared. What is hidden is not: least of all an upload that is being written. Only
+/// the count of hidden files waits for the next scan.
+fn is_seen(event: &Event, root: &Path) -> bool {
+    let is_hidden = |path: &Path| {
+        let below = path.strip_prefix(root).unwrap_or(Path::new(""));
+        below.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."))
+    };
+    event.paths.is_empty() || event.paths.iter().any(|path| !is_hidden(path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use notify::event::{CreateKind, RemoveKind};
+
+    #[test]
+    fn what_hides_below_the_directory_is_not_seen() {
+        let root = Path::new("/home/.ann/share");
+        let seen = |paths: &[&str]| {
+            let event =
+                paths.iter().fold(Event::new(EventKind::Any), |event, path| event.add_path(path.into()));
+            is_seen(&event, root)
+        };
+        for paths in [
+            &[][..],
+            &["/home/.ann/share"],
+            &["/home/.ann/share/a"],
+            &["/home/.ann/share/d/.hidden", "/home/.ann/share/d/a"],
+            &["/elsewhere/.a"],
+        ] {
+            assert!(seen(paths), "{paths:?}");
+        }
+        for path in ["/home/.ann/share/.chordial-upload-0123456789abcdef.part", "/home/.ann/share/.git/a"] {
+            assert!(!seen(&[path]), "{path}");
+        }
+    }
 
     #[test]
     fn reading_is_no_change() {

@@ -47,6 +47,7 @@ pub(super) async fn list(
         total: page.total,
         files: page.files,
         next: page.next,
+        problem: page.problem,
     })
 }
 

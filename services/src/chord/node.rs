@@ -25,8 +25,15 @@ impl NodeService for NodeApi {
     }
 
     async fn get_ring(&self, _: Request<GetRingRequest>) -> Answered<GetRingResponse> {
-        let walk = self.walk().await?;
-        Ok(Response::new(walk.report()))
+        let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
+        if snapshot.status == Standing::Joining {
+            // It would see no peer of the ring, itself included, and so no disagreement.
+            return Err(Status::failed_precondition(match &*snapshot.trouble {
+                "" => format!("{} is still joining its ring", snapshot.me.name),
+                trouble => format!("{} is still joining its ring: {trouble}", snapshot.me.name),
+            }));
+        }
+        Ok(Response::new(walk::around(&self.handle, snapshot, &self.version).await.report()))
     }
 
     async fn list_files(&self, request: Request<ListFilesRequest>) -> Answered<ListFilesResponse> {
@@ -35,7 +42,9 @@ impl NodeService for NodeApi {
             let own = self.own().await?;
             return files::list(self.catalog.clone(), own, request).await.map(Response::new);
         }
-        let holder = self.walk().await?.named(&request.peer)?;
+        let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
+        let walk = walk::around(&self.handle, snapshot, &self.version).await;
+        let holder = walk.named(&request.peer)?;
         let channel = files::catalog_of(&self.handle, &holder)?;
         files::list(channel, holder, request).await.map(Response::new)
     }
@@ -45,11 +54,6 @@ impl NodeApi {
     async fn own(&self) -> Result<NodeInfo, Status> {
         let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
         Ok(info(snapshot, &self.version))
-    }
-
-    async fn walk(&self) -> Result<walk::Walk, Status> {
-        let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
-        Ok(walk::around(&self.handle, snapshot, &self.version).await)
     }
 }
 

@@ -238,6 +238,11 @@ async fn health_tells_membership_and_a_lonely_peer_says_why_it_is_none() {
         other => Err(format!("{other:?}")),
     })
     .await;
+    let ring = NodeServiceClient::new(dial(&p1)).get_ring(GetRingRequest {}).await.unwrap_err();
+    assert_eq!(ring.code(), Code::FailedPrecondition);
+    let said =
+        ["p1 is still joining its ring", &*gone.me().address].map(|words| ring.message().contains(words));
+    assert_eq!(said, [true, true], "{ring:?}");
     assert_eq!(health(&p1, "").await, ServingStatus::Serving);
     assert_eq!(health(&p1, super::HEALTH).await, ServingStatus::NotServing);
     let p2 = TestPeer::start("p2", &[], quick(), None).await;

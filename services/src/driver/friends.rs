@@ -13,7 +13,8 @@ const LOOKUP: Duration = Duration::from_secs(2);
 const ADDRESSES: usize = 64;
 
 /// The friends to ask. A name with one address stays a name, which is resolved anew at each dial; one with
-/// several becomes a friend for each, `me` left out.
+/// several becomes a friend for each, `me` left out; one that means nobody but `me` stays, and is found to be `me`
+/// when it is dialled.
 pub(super) async fn resolve(me: &Peer, friends: Vec<Peer>) -> Vec<Peer> {
     let own = if any_name(&friends) { addresses(&me.address).await } else { Vec::new() };
     let mut resolved = Vec::new();
@@ -26,10 +27,16 @@ pub(super) async fn resolve(me: &Peer, friends: Vec<Peer>) -> Vec<Peer> {
             resolved.push(friend);
             continue;
         }
-        let others = several.into_iter().filter(|address| !own.contains(address));
-        resolved.extend(others.map(|address| Peer::stranger(&address.to_string())));
+        resolved.extend(others(friend, &several, &own));
     }
     resolved
+}
+
+/// A friend for each of its addresses that is not `own`; without any, the friend itself.
+fn others(friend: Peer, several: &[SocketAddr], own: &[SocketAddr]) -> Vec<Peer> {
+    let others = several.iter().filter(|address| !own.contains(address));
+    let others: Vec<Peer> = others.map(|address| Peer::stranger(&address.to_string())).collect();
+    if others.is_empty() { vec![friend] } else { others }
 }
 
 /// Whether any of the friends is given by name, and may thus become another one.
@@ -62,6 +69,15 @@ mod tests {
         let me = Peer::stranger("127.0.0.1:7300");
         let friends = vec![Peer::stranger("127.0.0.1:7310"), Peer::stranger("no-such-peer.invalid:7300")];
         assert_eq!(resolve(&me, friends.clone()).await, friends);
+    }
+
+    #[test]
+    fn a_name_that_means_nobody_else_stays_a_friend() {
+        let [v4, v6, other] =
+            ["10.0.0.1:7300", "[fd00::1]:7300", "10.0.0.2:7300"].map(|address| address.parse().unwrap());
+        let friend = || Peer::stranger("p1:7300");
+        assert_eq!(others(friend(), &[v4, v6], &[v4, v6]), [friend()]);
+        assert_eq!(others(friend(), &[v4, v6, other], &[v4, v6]), [Peer::stranger("10.0.0.2:7300")]);
     }
 
     #[tokio::test]

@@ -2,11 +2,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::{Dir, DirEntry, File, FileType};
+use cap_std::fs::{Dir, DirEntry, File};
 use rustix::fs::FlockOperation;
 
-use super::SharedDir;
 use super::store::is_temporary;
+use super::{SharedDir, kind};
 
 impl SharedDir {
     /// Bytes of all files below, hidden ones too, links and uploads under way left out. What can't be read
@@ -67,15 +67,6 @@ impl SharedDir {
         }
         Ok(())
     }
-}
-
-/// What an entry is, links not followed. Not every file system says so in its listing.
-fn kind(entry: &DirEntry) -> io::Result<FileType> {
-    let kind = entry.file_type()?;
-    if kind.is_dir() || kind.is_file() || kind.is_symlink() {
-        return Ok(kind);
-    }
-    Ok(entry.metadata()?.file_type())
 }
 
 /// The file, open and locked where there are locks; `None` where somebody still writes it. Who is just beginning

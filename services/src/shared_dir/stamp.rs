@@ -47,9 +47,10 @@ impl Stamp {
         Self::new(&Metadata::from_file(file)?)
     }
 
-    /// Whether the same path with this other stamp still has the same content.
+    /// Whether the same path with this other stamp still has the same content. The file counts, too: one of equal
+    /// size and times may have come to this path with the folder that it is in.
     pub fn same_state(&self, other: &Stamp) -> bool {
-        (self.size, self.modified, self.changed) == (other.size, other.modified, other.changed)
+        self == other
     }
 
     /// Modification in milliseconds since 1970-01-01 UTC; negative before.

@@ -5,7 +5,7 @@ use std::path::Path;
 use chordial_tests::programs::{Answer, Cluster, Output, PATIENCE, encode, ensure, eventually};
 use serde_json::{Value, json};
 
-use crate::setting::{File, settled};
+use crate::setting::{File, TAKER, settled};
 use crate::tools::Tool;
 
 const JSON: &str = "application/json";
@@ -334,6 +334,50 @@ fn what_is_wrong_is_a_problem_with_words() {
     for version in ["--http1.0", "--http1.1", "--http2"] {
         good(&url("/livez"), &[version], "text/plain; charset=utf-8");
     }
+}
+
+#[test]
+fn what_is_uploaded_is_there_and_replaced_only_by_those_who_ask_for_it() {
+    let (cluster, _) = settled();
+    let url = format!("{}/files/up/new%20%C3%A9.bin", cluster.peers[TAKER].gateway());
+    let put = |content: &[u8], more: &[&str]| {
+        let file = cluster.folder().join("upload");
+        std::fs::write(&file, content).expect("a file");
+        ask(&url, &[&["-T", &file.display().to_string()], more].concat())
+    };
+    let stored = || std::fs::read(cluster.peers[TAKER].directory().join("up/new é.bin")).expect("the file");
+    let large: Vec<u8> = (0..3_000_000u32).map(|byte| (byte % 251) as u8).collect();
+    let etag = |content: &[u8]| format!("\"{}\"", blake3::hash(content).to_hex());
+    let created = put(&large, &[]);
+    assert_eq!((created.status, created.header("location")), (201, Some(&*url)));
+    assert_eq!((&created.json()["url"], created.header("etag")), (&json!(url), Some(&*etag(&large))));
+    assert!(stored() == large);
+
+    for (more, status) in [
+        (&[][..], 409),
+        (&["-H", "If-None-Match: *"], 412),
+        (&["-H", &format!("If-Match: {}", etag(b"another"))], 412),
+    ] {
+        put(b"new", more).problem(status);
+        assert!(stored() == large, "{more:?}");
+    }
+    // Of a length that is not announced.
+    let chunked = ["-H", "Transfer-Encoding: chunked", "-H", &format!("If-Match: {}", etag(&large))];
+    let replaced = put(b"new", &chunked);
+    assert_eq!((replaced.status, replaced.header("etag")), (200, Some(&*etag(b"new"))), "{replaced:?}");
+    assert_eq!(stored(), b"new");
+    assert_eq!(put(b"newer", &["-H", "If-Match: *"]).status, 200);
+    assert_eq!(good(&url, &[], "application/octet-stream").body, b"newer");
+
+    let name = encode("new é.bin");
+    eventually(PATIENCE, "another peer finds it", || {
+        let found = ask(&format!("{}/api/v1/files/{name}", cluster.peers[0].gateway()), &[]);
+        ensure(found.status == 200 && found.json()["sources"][0]["size"] == 5, || format!("{found:?}"))
+    });
+    let elsewhere = format!("{}/files/new.bin", cluster.peers[0].gateway());
+    let refused =
+        ask(&elsewhere, &["-T", &cluster.folder().join("upload").display().to_string()]).problem(403);
+    assert_eq!(refused["type"], "/problems/uploads-not-allowed", "{refused}");
 }
 
 /// How many connections curl opened for each of these, one after the other.

@@ -14,7 +14,7 @@ fn python_gets_along_by_reflection_alone() {
     let output = Tool::Python.run(cluster.folder(), &[script, facts]);
     assert_eq!(output.code, 0, "{}\n{}", output.out, output.err);
     let checks = output.out.lines().filter(|line| line.ends_with(" ... ok")).count();
-    assert_eq!(checks, 12, "{}", output.out);
+    assert_eq!(checks, 13, "{}", output.out);
 }
 
 #[test]

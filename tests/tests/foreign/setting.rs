@@ -42,9 +42,13 @@ pub fn files() -> Vec<File> {
     ]
 }
 
+/// The place of the one peer that takes uploads.
+pub const TAKER: usize = 2;
+
 /// Three peers with [`files`], once all of them find all, and know all digests.
 pub fn settled() -> (Cluster, Vec<File>) {
     let mut cluster = Cluster::new(3, &[]);
+    cluster.peers[TAKER].set("transfer.uploads", "true");
     let files = files();
     for file in &files {
         cluster.peers[file.holder].share(file.path, &file.bytes);
@@ -81,6 +85,8 @@ pub fn facts(cluster: &Cluster, files: &[File]) -> PathBuf {
         .map(|peer| {
             let mut fact = addresses(peer);
             fact["name"] = peer.name().into();
+            fact["directory"] = peer.directory().display().to_string().into();
+            fact["uploads"] = (peer.name() == cluster.peers[TAKER].name()).into();
             fact
         })
         .collect();

@@ -49,10 +49,10 @@ async fn a_directory_that_cannot_be_read_says_so_and_is_not_an_empty_one() {
     };
     let away = root.path().join("away");
     std::fs::rename(&share, &away).unwrap();
-    until_problem("share can't be read: No such file").await;
+    until_problem("its directory can't be read: No such file").await;
     // What not even root can read as a directory.
     std::os::unix::fs::symlink("share", &share).unwrap();
-    until_problem("share can't be read: Too many").await;
+    until_problem("its directory can't be read: Too many").await;
     std::fs::remove_file(&share).unwrap();
     std::fs::rename(&away, &share).unwrap();
     until_problem("").await;

@@ -181,6 +181,7 @@ impl NodeService for Chord {
             digest: digest(REPORT),
         };
         Ok(Response::new(ListFilesResponse {
+            problem: String::new(),
             peer: Some(peer(of)),
             services: Some(self.services(of)),
             total: 12,
