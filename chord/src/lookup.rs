@@ -250,7 +250,9 @@ impl Node {
         let others = self.successors.as_slice().iter().filter(|peer| !noted(peer));
         let known = contacts.chain(others).cloned();
         lookup.candidates = known.map(|peer| Candidate { peer, last: false }).collect();
-        lookup.phase = Phase::Publishers { all: true };
+        // Whoever was silent on the way, and may live, may have it.
+        let all = lookup.route.failed.iter().all(|peer| self.detector.is_given_up(peer));
+        lookup.phase = Phase::Publishers { all };
         self.ask(lookup, out);
     }
 
