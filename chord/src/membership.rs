@@ -142,7 +142,7 @@ impl Node {
         out.push(Output::SetTimer { timer: Timer::Stabilize, after: about(self.pace) });
         set_timer(out, Timer::Repair, 200..400);
         // The list travels backwards, one peer at a time; at the quiet pace that takes long.
-        if let Some(predecessor) = self.predecessor.clone().filter(|peer| !self.detector.is_given_up(peer)) {
+        if let Some(predecessor) = self.living_predecessor().cloned() {
             self.call(predecessor, Request::Poke, Why::Tell, out);
         }
         if self.successors.first() != before.first() {
@@ -164,8 +164,13 @@ impl Node {
     }
 
     pub(crate) fn neighbors(&self) -> Neighbors {
-        let living = self.predecessor.as_ref().filter(|peer| !self.detector.is_given_up(peer));
-        Neighbors { predecessor: living.cloned(), successors: self.successors.as_slice().to_vec() }
+        let predecessor = self.living_predecessor().cloned();
+        Neighbors { predecessor, successors: self.successors.as_slice().to_vec() }
+    }
+
+    /// The predecessor, unless it is given up and only waits for rectify to replace it.
+    fn living_predecessor(&self) -> Option<&Peer> {
+        self.predecessor.as_ref().filter(|peer| !self.detector.is_given_up(peer))
     }
 
     pub(crate) fn serve_notify(&mut self, from: &Peer, out: &mut Vec<Output>) -> Result<Response, Rejection> {
