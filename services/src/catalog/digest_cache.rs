@@ -74,7 +74,7 @@ impl DigestCache {
             for (path, stamp) in found.iter().filter(|(path, stamp)| !listing.has(path, stamp)) {
                 let row = table.get(path.as_str())?.map(|row| unpack(row.value()));
                 let digest = match row {
-                    Some((then, digest)) if then.same_state(stamp) => digest,
+                    Some((then, digest)) if then == *stamp => digest,
                     _ => {
                         let Some(digest) = left.digest(stamp) else { continue };
                         self.put(&Digest { path: path.as_str().to_owned(), stamp: *stamp, digest });

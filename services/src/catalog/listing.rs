@@ -118,7 +118,7 @@ impl Listing {
         let mut renamed = Vec::new();
         let mut present = Vec::new();
         for (path, stamp) in found {
-            if files.by_path.get(path.as_str()).is_some_and(|entry| entry.stamp.same_state(&stamp)) {
+            if files.by_path.get(path.as_str()).is_some_and(|entry| entry.stamp == stamp) {
                 continue;
             }
             let path_text = path.as_str().to_owned();
@@ -155,7 +155,7 @@ impl Listing {
         let mut outdated = Vec::new();
         for Digest { path, stamp, digest } in digests {
             match files.by_path.get_mut(path) {
-                Some(entry) if entry.stamp.same_state(stamp) => {
+                Some(entry) if entry.stamp == *stamp => {
                     entry.file = Arc::new(File { digest: digest.to_vec(), ..File::clone(&entry.file) });
                     present.push(Arc::clone(&entry.file));
                 }
@@ -192,7 +192,7 @@ impl Listing {
 
     /// Whether the file at `path` is listed in just this state.
     pub fn has(&self, path: &SharedPath, stamp: &Stamp) -> bool {
-        self.read().by_path.get(path.as_str()).is_some_and(|entry| entry.stamp.same_state(stamp))
+        self.read().by_path.get(path.as_str()).is_some_and(|entry| entry.stamp == *stamp)
     }
 
     /// The files at `path` or below it; all where `path` is empty.

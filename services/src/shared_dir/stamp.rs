@@ -4,8 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{Metadata, MetadataExt as _};
 
-/// What a digest belongs to: a state of a file, and the file itself, whatever it is called. All times are
-/// nanoseconds since 1970-01-01 UTC, as exact as the file system has them; negative before.
+/// What a digest belongs to: a state of a file, and the file itself, whatever it is called. A path that still has
+/// an equal stamp still has the same content; the file counts, since one of equal size and times may have come
+/// there with the folder that it is in. All times are nanoseconds since 1970-01-01 UTC, as exact as the file system has them; negative before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Bytes.
@@ -47,12 +48,6 @@ impl Stamp {
         Self::new(&Metadata::from_file(file)?)
     }
 
-    /// Whether the same path with this other stamp still has the same content. The file counts, too: one of equal
-    /// size and times may have come to this path with the folder that it is in.
-    pub fn same_state(&self, other: &Stamp) -> bool {
-        self == other
-    }
-
     /// Modification in milliseconds since 1970-01-01 UTC; negative before.
     pub fn modified_ms(&self) -> i64 {
         i64::try_from(self.modified / 1_000_000).unwrap_or(i64::MAX)
@@ -76,7 +71,7 @@ mod tests {
         let stamp = || Stamp::of(&std::fs::File::open(&path).unwrap()).unwrap();
         let before = stamp();
         let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
-        assert!(stamp().same_state(&before));
+        assert_eq!(stamp(), before);
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
         // Until the kernel's clock has moved on by a step.
         while stamp().changed == before.changed {
@@ -87,6 +82,6 @@ mod tests {
         }
         let after = stamp();
         assert_eq!((after.size, after.modified, after.inode), (before.size, before.modified, before.inode));
-        assert!(!after.same_state(&before));
+        assert_ne!(after, before);
     }
 }
