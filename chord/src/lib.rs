@@ -25,6 +25,7 @@ mod found;
 mod id;
 pub mod index;
 mod interface;
+pub mod invariants;
 mod joining;
 mod leaving;
 mod lookup;

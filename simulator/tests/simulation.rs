@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chord::{Config, Id, Read, Request, Response, Status};
-use chordial_tests::ideal;
-use chordial_tests::network::{Crash, Network, Weather};
+use chordial_simulator::ideal;
+use chordial_simulator::network::{Crash, Network, Weather};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chord::{Config, Peer};
-use chordial_tests::network::{Crash, Network, Weather};
+use chordial_simulator::network::{Crash, Network, Weather};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
