@@ -21,7 +21,7 @@ const REPEATS: u8 = 4;
 /// Parts of the ring of which the tables keep a digest.
 const PARTS: usize = 256;
 /// Contacts in one part of a comparison, about.
-const IN_PART: usize = 8;
+const IN_PART: usize = 16;
 
 /// What is known of one peer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -229,7 +229,7 @@ impl Contacts {
 
     /// Marks of all that live in one of `parts` parts of the ring, the owner included.
     pub fn marks(&self, part: usize, parts: usize) -> impl Iterator<Item = u32> {
-        self.alive().filter(move |news| part_of(news.peer.id, parts) == part).map(News::mark)
+        self.in_part(part, parts).map(News::mark)
     }
 
     /// What there is in these of `parts` parts of the ring besides what `marks` name, those gone included; `most`
@@ -237,14 +237,20 @@ impl Contacts {
     pub fn besides(&self, wanted: &[u32], parts: usize, marks: &[u32], most: usize) -> Vec<News> {
         let mut marks = marks.to_vec();
         marks.sort_unstable();
-        let alive = self.alive().filter(|news| marks.binary_search(&news.mark()).is_err());
-        let all = alive.chain(self.gone.values().map(|(news, _)| news));
-        let wanted = |news: &&News| wanted.contains(&(part_of(news.peer.id, parts) as u32));
-        all.filter(wanted).take(most).cloned().collect()
+        let alive = wanted.iter().flat_map(|part| self.in_part(*part as usize, parts));
+        let alive = alive.filter(|news| marks.binary_search(&news.mark()).is_err());
+        let gone = self.gone.values().map(|(news, _)| news);
+        let gone = gone.filter(|news| wanted.contains(&(part_of(news.peer.id, parts) as u32)));
+        alive.chain(gone).take(most).cloned().collect()
     }
 
-    fn alive(&self) -> impl Iterator<Item = &News> {
-        self.peers.values().chain([&self.owner])
+    fn in_part(&self, part: usize, parts: usize) -> impl Iterator<Item = &News> {
+        let start = (part * 256).checked_div(parts).and_then(|first| u8::try_from(first).ok());
+        let start =
+            start.map(|first| Id::from_bytes(std::array::from_fn(|at| if at == 0 { first } else { 0 })));
+        let from = start.into_iter().flat_map(|start| self.peers.range(start..));
+        let here = move |news: &&News| part_of(news.peer.id, parts) == part;
+        from.map(|(_, news)| news).take_while(here).chain(Some(&self.owner).filter(here))
     }
 
     /// Time has passed.

@@ -14,8 +14,8 @@ use crate::{Id, Node, Peer};
 /// News in one message at most.
 const AT_ONCE: usize = 8;
 /// News that a peer may send per second in the long run, some 50 bytes each, and at once after a rest.
-const BUDGET: (u32, u32) = (4, 256);
-/// While less may be sent, tables that differ much are not compared more often.
+const BUDGET: (u32, u32) = (6, 256);
+/// While less may be sent, tables are not compared, or not more often because they differ much.
 const RESERVE: usize = 64;
 /// Marks in one question at most, and of marks and digests take as much room as one piece of news.
 const MARKS: (usize, usize) = (128, 12);
@@ -121,10 +121,11 @@ impl Node {
     pub(crate) fn serve_gossip(&mut self, digest: u64, news: Vec<News>, compare: bool) -> Response {
         self.learn(news);
         let news = self.latest_news();
-        let differs = compare && digest != self.contacts.digest();
-        let digests = if differs { self.contacts.digests() } else { Vec::new() };
+        let own = self.contacts.digest();
+        let worth = compare && digest != own && self.gossip.may_send() >= RESERVE;
+        let digests = if worth { self.contacts.digests() } else { Vec::new() };
         self.gossip.sent(digests.len() / MARKS.1);
-        Response::Gossip { news, digests }
+        Response::Gossip { digest: own, news, digests }
     }
 
     fn learn(&mut self, news: Vec<News>) {
@@ -136,9 +137,9 @@ impl Node {
     /// The answer to a round of gossip: asks for what is lacking in parts of the ring, if anything is.
     pub(crate) fn on_gossip(&mut self, from: Peer, compare: bool, outcome: Outcome, out: &mut Vec<Output>) {
         match outcome {
-            Outcome::Answer(Response::Gossip { news, digests }) => {
+            Outcome::Answer(Response::Gossip { digest, news, digests }) => {
                 self.learn(news);
-                if compare {
+                if compare && (!digests.is_empty() || digest == self.contacts.digest()) {
                     self.fetch_contacts(from, &digests, out);
                 }
             }

@@ -165,9 +165,12 @@ pub enum Response {
     Wanted(Vec<Id>),
     /// What is new to the one asked.
     Gossip {
+        /// Digest of the peers that it knows.
+        digest: u64,
         /// The latest.
         news: Vec<News>,
-        /// Digests of what it knows in equal parts of the ring; empty: not wanted, or nothing differs.
+        /// Digests of what it knows in equal parts of the ring; empty: not wanted, nothing differs, or too much
+        /// was sent lately.
         digests: Vec<u32>,
     },
     /// Peers that the one asked knows besides.

@@ -94,7 +94,9 @@ impl Answer for wire::JoinResponse {
 impl Answer for wire::GossipResponse {
     fn of(response: Response, _: &Peer) -> Result<Self, Mismatch> {
         match response {
-            Response::Gossip { news, digests } => Ok(wire::GossipResponse { news: wire_news(news), digests }),
+            Response::Gossip { digest, news, digests } => {
+                Ok(wire::GossipResponse { digest, news: wire_news(news), digests })
+            }
             _ => Err(Mismatch),
         }
     }
@@ -102,7 +104,7 @@ impl Answer for wire::GossipResponse {
     fn into_core(self) -> Result<(Response, Option<Peer>), Malformed> {
         at_most(self.digests.len(), MAX_PARTS, "GossipResponse.digests")?;
         let news = list(self.news, MAX_NEWS, "GossipResponse.news")?;
-        Ok((Response::Gossip { news, digests: self.digests }, None))
+        Ok((Response::Gossip { digest: self.digest, news, digests: self.digests }, None))
     }
 }
 

@@ -182,7 +182,7 @@ fn every_response_comes_back_as_it_was() {
     assert_eq!(back::<wire::RenewResponse>(&renewed), (renewed, None));
     let wanted = Response::Wanted(vec![peer(1).id]);
     assert_eq!(back::<wire::CompareResponse>(&wanted), (wanted, None));
-    let gossip = Response::Gossip { news: vec![news(1, 2)], digests: vec![7, 8] };
+    let gossip = Response::Gossip { digest: 3, news: vec![news(1, 2)], digests: vec![7, 8] };
     assert_eq!(back::<wire::GossipResponse>(&gossip), (gossip, None));
     let contacts = Response::Contacts(vec![news(2, 1)]);
     assert_eq!(back::<wire::ContactsResponse>(&contacts), (contacts, None));
