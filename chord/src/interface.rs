@@ -8,7 +8,7 @@ use crate::found::{Found, Lost, Ticket};
 use crate::index::{File, Sent};
 use crate::joining::JoinRound;
 use crate::lookup::Lookup;
-use crate::message::{Outcome, Read, Request};
+use crate::message::{Errand, Outcome, Read, Request};
 use crate::{Id, Peer};
 
 /// Where a node stands between start and end.
@@ -145,6 +145,13 @@ pub enum Why {
     Tell,
     /// To see whether a suspect lives.
     Probe,
+    /// For another peer, which can't reach the one that is called.
+    Relay {
+        /// For whom.
+        asker: Peer,
+        /// What it wants to know.
+        errand: Errand,
+    },
     /// A lookup; with all that is known of it.
     Lookup(Box<Lookup>),
     /// Own entries, for a keeper.
@@ -167,6 +174,13 @@ pub enum Why {
     },
     /// The farewell to a neighbour.
     Farewell,
+}
+
+impl Why {
+    /// Whether the call carried a [long](Request::is_long) request.
+    pub(crate) fn is_long(&self) -> bool {
+        matches!(self, Why::Publish(_) | Why::Withdraw | Why::Compare { .. } | Why::HandOver { .. })
+    }
 }
 
 /// What a person who watches a node would like to know.
