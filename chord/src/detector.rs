@@ -135,11 +135,14 @@ impl Detector {
     }
 
     /// Of whom others should be asked now, and how often they were before: those that refused, or have been
-    /// silent for half of the time; then again each third of it. They count as asked.
+    /// silent for half of the time; again after each third of it, unless somebody has vouched for them since.
+    /// They count as asked.
     pub fn in_doubt(&mut self, give_up: Duration, asks: impl Fn(&Peer) -> bool) -> Vec<(Peer, usize)> {
+        let lately = |ago: Duration| ago < give_up / 3;
         let due = self.suspects.values_mut().filter(|suspicion| {
             (suspicion.refused > 0 || suspicion.silent >= give_up / 2)
-                && suspicion.asked.is_none_or(|ago| ago >= give_up / 3)
+                && !suspicion.asked.is_some_and(lately)
+                && !suspicion.voucher.as_ref().is_some_and(|(_, age)| lately(*age))
                 && asks(&suspicion.peer)
         });
         due.map(|suspicion| {

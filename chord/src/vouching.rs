@@ -83,7 +83,7 @@ impl Node {
         let neighbors = match outcome {
             Outcome::Answer(Response::Neighbors(neighbors)) => Some(neighbors),
             Outcome::Answer(_) if errand != Errand::Stabilize => None,
-            Outcome::Busy => None,
+            Outcome::Busy if errand == Errand::Stabilize => None,
             _ => return,
         };
         self.call(asker, Request::Relayed { by, neighbors }, Why::Tell, out);
