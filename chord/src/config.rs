@@ -21,8 +21,11 @@ pub struct Config {
     pub stabilize_quiet: Duration,
     /// Time between refreshes of one finger; grows tenfold while no finger changes.
     pub fix_fingers: Duration,
-    /// Deadline of one call to another peer.
+    /// Deadline of one call to a peer whose round trips are not known, and of any long message.
     pub call_timeout: Duration,
+    /// Shortest deadline of a call to a peer whose round trips are known. From `call_timeout` on, nothing is
+    /// measured, and `call_timeout` is the deadline of every call.
+    pub shortest_timeout: Duration,
     /// A peer that stays silent for so long is given up.
     pub give_up: Duration,
     /// Peers remembered as hints; 0 = lookups use fingers and successors only.
@@ -40,9 +43,10 @@ impl Default for Config {
             successors: 8,
             replicas: 3,
             stabilize: Duration::from_secs(1),
-            stabilize_quiet: Duration::from_secs(4),
+            stabilize_quiet: Duration::from_millis(1500),
             fix_fingers: Duration::from_secs(1),
             call_timeout: Duration::from_secs(1),
+            shortest_timeout: Duration::from_millis(200),
             give_up: Duration::from_secs(6),
             contacts: 16_384,
             lease: Duration::from_secs(60),
@@ -67,6 +71,16 @@ impl Config {
             return Err(ConfigError::EmptyBatch);
         }
         Ok(())
+    }
+
+    /// Deadline of a probe, and the longest of a call: a peer that is only slow is heard in time.
+    pub(crate) fn longest_timeout(&self) -> Duration {
+        self.call_timeout.max(self.give_up / 2)
+    }
+
+    /// A predecessor that is not heard for longer may have given this peer up: it stabilizes more often.
+    pub(crate) fn unheard(&self) -> Duration {
+        (self.give_up / 2).max(self.stabilize_quiet * 2)
     }
 
     /// Time between two renewals of a lease: a lease is three rounds.

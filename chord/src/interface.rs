@@ -8,7 +8,7 @@ use crate::found::{Found, Lost, Ticket};
 use crate::index::{File, Sent};
 use crate::joining::JoinRound;
 use crate::lookup::Lookup;
-use crate::message::{Outcome, Read, Request};
+use crate::message::{Errand, Outcome, Read, Request};
 use crate::{Id, Peer};
 
 /// Where a node stands between start and end.
@@ -152,6 +152,13 @@ pub enum Why {
         /// The tables are being compared, too.
         compare: bool,
     },
+    /// For another peer, which can't reach the one that is called.
+    Relay {
+        /// For whom.
+        asker: Peer,
+        /// What it wants to know.
+        errand: Errand,
+    },
     /// A lookup; with all that is known of it.
     Lookup(Box<Lookup>),
     /// Own entries, for a keeper.
@@ -174,6 +181,13 @@ pub enum Why {
     },
     /// The farewell to a neighbour.
     Farewell,
+}
+
+impl Why {
+    /// Whether the call carried a [long](Request::is_long) request.
+    pub(crate) fn is_long(&self) -> bool {
+        matches!(self, Why::Publish(_) | Why::Withdraw | Why::Compare { .. } | Why::HandOver { .. })
+    }
 }
 
 /// What a person who watches a node would like to know.

@@ -35,8 +35,11 @@ mod message;
 mod node;
 mod peer;
 mod reunion;
+mod round_trips;
 mod routing;
 mod successors;
+mod vouching;
+mod waking;
 
 pub use config::Config;
 pub use contacts::{Contacts, News};
@@ -48,7 +51,8 @@ pub use interface::{Event, Input, Output, Status, Timer, Why};
 pub use joining::JoinRound;
 pub use lookup::Lookup;
 pub use message::{
-    Envelope, HandedOver, Neighbors, Outcome, Ownership, Read, Refusal, Rejection, Request, Response, VERSION,
+    Envelope, Errand, HandedOver, Neighbors, Outcome, Ownership, Read, Refusal, Rejection, Request, Response,
+    VERSION,
 };
 pub use node::Node;
 pub use peer::{Peer, Services};

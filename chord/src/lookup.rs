@@ -146,7 +146,7 @@ impl Node {
                 (_, read) => read,
             };
             let request = Request::NextHop { key: lookup.key, avoid: lookup.avoided(), last, read };
-            let within = self.config.call_timeout.min(lookup.left);
+            let within = self.timeout(&peer, &request).min(lookup.left);
             return out.push(Output::Call { to: peer, request, why: Why::Lookup(Box::new(lookup)), within });
         }
         match lookup.phase {

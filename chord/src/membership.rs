@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::interface::{Event, Output, Status, Timer, Why, about, set_timer};
-use crate::message::{Neighbors, Outcome, Rejection, Request, Response};
+use crate::message::{Errand, Neighbors, Outcome, Rejection, Request, Response};
 use crate::{Node, Peer};
 
 /// The membership operation that is open; its reply closes it.
@@ -42,6 +42,9 @@ impl Node {
         if let Some(peer) = self.closer_than_successor() {
             self.adopt_next(peer, out);
         } else if let Some(successor) = self.successors.first().cloned() {
+            if self.send_errand(&successor, Errand::Stabilize, out) {
+                return;
+            }
             let last = self.last_seen.as_ref().filter(|(peer, _)| peer.is_same_life(&successor));
             let seen = last.map_or(0, |(_, neighbors)| neighbors.digest());
             self.operation = Some(Operation::Stabilize(successor.clone()));
@@ -58,6 +61,7 @@ impl Node {
 
     /// Nobody else is left: all keys are this peer's, also those before its dead predecessor.
     fn stand_alone(&mut self, out: &mut Vec<Output>) {
+        self.waking = None;
         if self.predecessor.take().is_some() {
             self.steady = Duration::ZERO;
             self.drive_publisher(out);
@@ -72,6 +76,9 @@ impl Node {
     }
 
     fn adopt_next(&mut self, peer: Peer, out: &mut Vec<Output>) {
+        if self.send_errand(&peer, Errand::Stabilize, out) {
+            return;
+        }
         self.operation = Some(Operation::Adopt(peer.clone()));
         self.call(peer, Request::Stabilize { seen: 0 }, Why::Stabilize, out);
     }
@@ -96,7 +103,7 @@ impl Node {
             // A closer successor that does not answer is not adopted; the present one is told of us.
             (Operation::Adopt(_), _) => {
                 if let Some(successor) = self.successors.first().cloned() {
-                    self.call(successor, Request::Notify, Why::Tell, out);
+                    self.notify(successor, out);
                 }
             }
             (_, Outcome::Refused(_)) => set_timer(out, Timer::Stabilize, 150..250),
@@ -106,8 +113,9 @@ impl Node {
     }
 
     /// `head` has just answered: it and its successors become ours; a peer between us and it is next.
-    fn follow(&mut self, head: Peer, neighbors: Neighbors, out: &mut Vec<Output>) {
+    pub(crate) fn follow(&mut self, head: Peer, neighbors: Neighbors, out: &mut Vec<Output>) {
         self.adopt(&head, &neighbors, out);
+        self.check_successor();
         let closer = neighbors
             .predecessor
             .clone()
@@ -116,8 +124,14 @@ impl Node {
         self.last_seen = Some((head.clone(), neighbors));
         match closer {
             Some(peer) => self.adopt_next(peer, out),
-            None if !knows_us => self.call(head, Request::Notify, Why::Tell, out),
+            None if !knows_us => self.notify(head, out),
             None => {}
+        }
+    }
+
+    fn notify(&self, head: Peer, out: &mut Vec<Output>) {
+        if !self.send_errand(&head, Errand::Notify, out) {
+            self.call(head, Request::Notify, Why::Tell, out);
         }
     }
 
@@ -232,6 +246,7 @@ impl Node {
         let before = self.predecessor.replace(peer.clone());
         out.push(Output::Event(Event::Predecessor(peer.clone())));
         self.finger_rounds = 0;
+        self.unheard = Duration::ZERO;
         if self.successors.first().is_none() {
             self.stabilize_soon(out);
         }

@@ -61,6 +61,22 @@ pub enum Request {
     },
     /// Do you live?
     Ping,
+    /// I can't reach this peer: ask it this for me. Answered by `Done`; if it answers, `Relayed` follows.
+    Relay {
+        /// Whom to ask.
+        to: Peer,
+        /// What.
+        errand: Errand,
+    },
+    /// This peer has answered what you asked it through me. Answered by `Done`.
+    Relayed {
+        /// Who answered.
+        by: Peer,
+        /// Its neighbours, where it was asked for them and was not busy.
+        neighbors: Option<Neighbors>,
+    },
+    /// This peer believes that it is your predecessor, and can't reach you itself. Answered by `Done`.
+    NotifyFor(Peer),
     /// I leave the ring now.
     Leave,
     /// One step of a lookup. Answered by `Closer`, `Owner` or `Reading`.
@@ -108,6 +124,32 @@ pub enum Request {
         /// What the sender has.
         publishers: Vec<PublisherDigest>,
     },
+}
+
+impl Request {
+    /// Whether it may be long: it carries entries or digests, and how long it takes says little about the way.
+    pub fn is_long(&self) -> bool {
+        matches!(
+            self,
+            Request::Renew { .. }
+                | Request::Publish(_)
+                | Request::Moved(_)
+                | Request::Withdraw
+                | Request::HandOver { .. }
+                | Request::Compare { .. }
+        )
+    }
+}
+
+/// What one peer asks another one through a third.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Errand {
+    /// Does it live?
+    Ping,
+    /// Who are its neighbours?
+    Stabilize,
+    /// The one that asks believes that it is its predecessor.
+    Notify,
 }
 
 /// The end of a hand-over.

@@ -14,7 +14,9 @@ use crate::leaving::Leaving;
 use crate::membership::Operation;
 use crate::message::{Envelope, Neighbors, Outcome, Rejection, Request, Response, VERSION};
 use crate::reunion::Reunion;
+use crate::round_trips::RoundTrips;
 use crate::successors::SuccessorList;
+use crate::waking::Waking;
 use crate::{Config, Id, Peer, Services};
 
 /// One peer of a Chord ring.
@@ -33,6 +35,13 @@ pub struct Node {
     pub(crate) contacts: Contacts,
     pub(crate) gossip: Gossip,
     pub(crate) detector: Detector,
+    pub(crate) round_trips: RoundTrips,
+    /// Calls under way for others.
+    pub(crate) relays: usize,
+    /// Since the predecessor was heard last.
+    pub(crate) unheard: Duration,
+    /// Back from a long pause, and its place not checked yet.
+    pub(crate) waking: Option<Waking>,
     /// At most one membership operation at a time.
     pub(crate) operation: Option<Operation>,
     /// Notified while an operation was open.
@@ -78,6 +87,10 @@ impl Node {
             status: Status::Joining,
             predecessor: None,
             detector: Detector::default(),
+            round_trips: RoundTrips::default(),
+            relays: 0,
+            unheard: Duration::ZERO,
+            waking: None,
             operation: None,
             notifier: None,
             last_seen: None,
@@ -134,6 +147,7 @@ impl Node {
         self.admit(envelope)?;
         let from = &envelope.sender;
         self.meet(from);
+        self.hear(from);
         if self.status != Status::Joining && request != Request::Join {
             self.contacts.hear(from);
         }
@@ -145,11 +159,19 @@ impl Node {
             Request::Ping => Ok(Response::Done),
             _ if self.status == Status::Joining => Err(Rejection::NotMember),
             Request::Notify => self.serve_notify(from, out),
+            Request::NotifyFor(peer) => {
+                self.meet(&peer);
+                self.serve_notify(&peer, out)
+            }
+            Request::Relay { to, errand } => self.serve_relay(from, to, errand, out),
+            Request::Relayed { by, neighbors } => Ok(self.serve_relayed(from, by, neighbors, out)),
             Request::Poke => self.serve_poke(out),
             Request::Reunite(peer) => Ok(self.serve_reunite(peer, out)),
             Request::Gossip { digest, news, compare } => Ok(self.serve_gossip(digest, news, compare)),
             Request::Contacts { wanted, parts, marks } => Ok(self.serve_contacts(&wanted, parts, &marks)),
             Request::Leave => self.serve_leave(from, out),
+            // The answer would tell which arc is its own.
+            Request::Renew { .. } | Request::Publish(_) if self.is_waking() => Err(Rejection::Busy),
             Request::Renew { services, sequence, arcs, all } => {
                 Ok(self.serve_renew(from, &services, sequence, &arcs, all))
             }
@@ -206,8 +228,19 @@ impl Node {
     }
 
     fn on_reply(&mut self, from: Peer, why: Why, took: Duration, outcome: Outcome, out: &mut Vec<Output>) {
-        self.observe(&from, &outcome, out);
+        // Who asks for another peer concludes nothing from silence, or suspicion would spread like a rumour.
+        if !matches!((&why, &outcome), (Why::Relay { .. }, Outcome::Silent | Outcome::Refused(_))) {
+            self.observe(&from, &outcome, out);
+        }
+        if matches!(outcome, Outcome::Answer(_)) && from.incarnation != 0 {
+            if !why.is_long() {
+                self.round_trips.observe(from.id, took, &self.config);
+            }
+            self.hear(&from);
+            self.check_predecessor(&from);
+        }
         match why {
+            Why::Relay { asker, errand } => self.on_errand(from, asker, errand, outcome, out),
             Why::Join(round) => self.on_join_reply(from, *round, outcome, out),
             Why::Stabilize => self.on_neighbors(from, outcome, out),
             Why::Rectify => self.on_predecessor(from, outcome, out),
@@ -274,22 +307,25 @@ impl Node {
                 self.reunion.forget(peer.id);
             }
             Verdict::Recovered => out.push(Output::Event(Event::Recovered(peer.clone()))),
-            Verdict::GivenUp => {
-                out.push(Output::Event(Event::GivenUp(peer.clone())));
-                self.reunion.remember(peer);
-                self.bury(peer, out);
-            }
+            Verdict::GivenUp => self.give_up(peer, out),
             Verdict::Suspected { first } => {
                 if first {
                     out.push(Output::Event(Event::Suspected(peer.clone())));
                 }
-                match outcome {
-                    Outcome::Refused(_) => set_timer(out, Timer::Probe, 150..250),
-                    _ if first => set_timer(out, Timer::Probe, 800..1200),
-                    _ => {}
+                if matches!(outcome, Outcome::Refused(_)) {
+                    set_timer(out, Timer::Probe, 100..200);
+                    self.ask_others(out);
+                } else if first && self.detector.suspects().count() == 1 {
+                    set_timer(out, Timer::Probe, 800..1200);
                 }
             }
         }
+    }
+
+    fn give_up(&mut self, peer: &Peer, out: &mut Vec<Output>) {
+        out.push(Output::Event(Event::GivenUp(peer.clone())));
+        self.reunion.remember(peer);
+        self.bury(peer, out);
     }
 
     /// A peer counts as dead from now on: every pointer to this life of it goes, but for the predecessor,
@@ -315,8 +351,12 @@ impl Node {
     fn probe(&mut self, after: Duration, out: &mut Vec<Output>) {
         // Our own pause says nothing about theirs.
         let counted = after.min(Duration::from_millis(1200));
-        for suspect in self.detector.pass_suspicion(counted) {
-            self.call(suspect, Request::Ping, Why::Probe, out);
+        for dead in self.detector.pass_suspicion(counted, self.config.give_up) {
+            self.give_up(&dead, out);
+        }
+        self.ask_others(out);
+        for suspect in self.detector.suspects() {
+            self.call(suspect.clone(), Request::Ping, Why::Probe, out);
         }
         if self.detector.has_suspects() {
             set_timer(out, Timer::Probe, 800..1200);
@@ -325,6 +365,8 @@ impl Node {
 
     fn tick(&mut self, after: Duration, out: &mut Vec<Output>) {
         set_timer(out, Timer::Tick, 950..1050);
+        self.notice_pause(after, out);
+        self.listen_for_predecessor(after, out);
         self.detector.pass(after);
         self.reunion.pass(after);
         self.contacts.pass(after);
@@ -338,7 +380,19 @@ impl Node {
     }
 
     pub(crate) fn call(&self, to: Peer, request: Request, why: Why, out: &mut Vec<Output>) {
-        out.push(Output::Call { to, request, why, within: self.config.call_timeout });
+        let within = match why {
+            Why::Probe => self.config.longest_timeout(),
+            _ => self.timeout(&to, &request),
+        };
+        out.push(Output::Call { to, request, why, within });
+    }
+
+    /// Deadline of a call.
+    pub(crate) fn timeout(&self, to: &Peer, request: &Request) -> Duration {
+        if to.incarnation == 0 || request.is_long() {
+            return self.config.call_timeout;
+        }
+        self.round_trips.timeout(to.id, &self.config)
     }
 
     /// This peer.

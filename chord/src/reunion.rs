@@ -108,7 +108,7 @@ impl Node {
         }
     }
 
-    fn is_usable(&self, peer: &Peer) -> bool {
+    pub(crate) fn is_usable(&self, peer: &Peer) -> bool {
         !self.detector.is_given_up(peer) && !self.detector.is_suspect(peer.id)
     }
 

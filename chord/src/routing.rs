@@ -32,6 +32,7 @@ impl Node {
             return Err(Rejection::NotMember);
         }
         Ok(match self.next_hop(key, avoid, last) {
+            Hop::Mine if self.is_waking() => return Err(Rejection::Busy),
             Hop::Mine => Response::Owner(Box::new(self.ownership(key, read))),
             Hop::Closer { peers, last } => Response::Closer { peers, last },
         })

@@ -207,24 +207,7 @@ pub fn lazy_channel(url: &str) -> Result<Channel, tonic::transport::Error> {
 }
 
 pub(crate) fn lane(request: &Request) -> Lane {
-    match request {
-        Request::Join
-        | Request::Stabilize { .. }
-        | Request::Notify
-        | Request::Poke
-        | Request::Reunite(_)
-        | Request::Gossip { .. }
-        | Request::Contacts { .. }
-        | Request::Ping
-        | Request::Leave
-        | Request::NextHop { .. } => Lane::Control,
-        Request::Renew { .. }
-        | Request::Publish(_)
-        | Request::Moved(_)
-        | Request::Withdraw
-        | Request::HandOver { .. }
-        | Request::Compare { .. } => Lane::Bulk,
-    }
+    if request.is_long() { Lane::Bulk } else { Lane::Control }
 }
 
 async fn send(channel: Channel, outgoing: Outgoing) -> Result<(chord::Response, Option<Peer>), Failure> {
@@ -239,6 +222,9 @@ async fn send(channel: Channel, outgoing: Outgoing) -> Result<(chord::Response, 
         Outgoing::Gossip(message) => read(ring().gossip(message).await),
         Outgoing::Contacts(message) => read(ring().contacts(message).await),
         Outgoing::Ping(message) => read(ring().ping(message).await),
+        Outgoing::Relay(message) => read(ring().relay(message).await),
+        Outgoing::Relayed(message) => read(ring().relayed(message).await),
+        Outgoing::NotifyFor(message) => read(ring().notify_for(message).await),
         Outgoing::Leave(message) => read(ring().leave(message).await),
         Outgoing::NextHop(message) => read(ring().next_hop(message).await),
         Outgoing::Renew(message) => read(index().renew(message).await),

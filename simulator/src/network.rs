@@ -20,6 +20,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::ideal;
 
+mod awkward;
+
+pub use awkward::Blocked;
+
 /// How messages travel.
 #[derive(Clone, Debug)]
 pub struct Weather {
@@ -109,6 +113,7 @@ pub struct Network {
     results: BTreeMap<Ticket, Result<Found, Lost>>,
     tickets: u64,
     trace: Option<String>,
+    awkward: awkward::Awkward,
 }
 
 impl Network {
@@ -128,6 +133,7 @@ impl Network {
             results: BTreeMap::new(),
             tickets: 0,
             trace: None,
+            awkward: awkward::Awkward::default(),
         }
     }
 
@@ -394,6 +400,7 @@ impl Network {
     fn step(&mut self) {
         let Some(Reverse(Scheduled { at, what, .. })) = self.queue.pop() else { return };
         self.now = at;
+        let Some(what) = self.unless_paused(what) else { return };
         match what {
             Happening::Timer { host, life, timer, generation } => {
                 let slot = &self.hosts[host];
@@ -442,8 +449,13 @@ impl Network {
         if self.hosts[from].island != self.hosts[to].island || self.is_lost() {
             return;
         }
+        let blocked = self.blocked(from, to);
+        if blocked == Some(Blocked::Lost) {
+            return;
+        }
         let refuses = self.hosts[to].refuses;
         let (responder, outcome) = match &mut self.hosts[to].node {
+            _ if blocked.is_some() => (None, Outcome::Refused(Refusal::Connection)),
             None if !refuses => return,
             None => (None, Outcome::Refused(Refusal::Connection)),
             Some(node) => {
@@ -456,8 +468,8 @@ impl Network {
         };
         // A rejection does not say whose it is, no more than it does on the wire.
         let responder = responder.filter(|_| matches!(outcome, Outcome::Answer(_)));
-        let latency = self.latency();
-        if !self.is_lost() {
+        let latency = self.way(to, from);
+        if !self.is_lost() && self.blocked(to, from) != Some(Blocked::Lost) {
             self.schedule(latency, Happening::Answer { call, responder, outcome: Box::new(outcome) });
         }
     }
@@ -510,7 +522,7 @@ impl Network {
         self.pending.insert(call, Pending { caller: host, life, to, why, sent: self.now });
         self.schedule(within, Happening::Deadline { call });
         if let Some(target) = target {
-            let latency = self.latency();
+            let latency = self.way(host, target);
             let what =
                 Happening::Arrive { call, from: host, to: target, envelope, request: Box::new(request) };
             self.schedule(latency, what);

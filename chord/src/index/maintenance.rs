@@ -44,7 +44,8 @@ impl Node {
     /// Whether all entries of the own arc are known here.
     pub(crate) fn is_arc_complete(&self) -> bool {
         let living = self.predecessor.as_ref().is_none_or(|peer| !self.detector.is_given_up(peer));
-        living && self.complete.is_some_and(|from| self.span(from) >= self.span(self.arc_from()))
+        let known = self.complete.is_some_and(|from| self.span(from) >= self.span(self.arc_from()));
+        living && known && self.hears_predecessor()
     }
 
     /// Whether all entries of this key are known here.

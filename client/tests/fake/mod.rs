@@ -362,6 +362,18 @@ impl ChordService for Fake {
         never()
     }
 
+    async fn relay(&self, _: Request<RelayRequest>) -> Answer<RelayResponse> {
+        never()
+    }
+
+    async fn relayed(&self, _: Request<RelayedRequest>) -> Answer<RelayedResponse> {
+        never()
+    }
+
+    async fn notify_for(&self, _: Request<NotifyForRequest>) -> Answer<NotifyForResponse> {
+        never()
+    }
+
     async fn ping(&self, _: Request<PingRequest>) -> Answer<PingResponse> {
         never()
     }

@@ -1,7 +1,7 @@
 //! The requests of peers to each other, both ways.
 
 use chord::index::{Batch, Entry};
-use chord::{Envelope, HandedOver, Id, Read, Request};
+use chord::{Envelope, Errand, HandedOver, Id, Peer, Read, Request};
 
 use super::entries::{entries, wire_entries};
 use super::peers::wire_news;
@@ -23,6 +23,9 @@ pub enum Outgoing {
     Gossip(wire::GossipRequest),
     Contacts(wire::ContactsRequest),
     Ping(wire::PingRequest),
+    Relay(wire::RelayRequest),
+    Relayed(wire::RelayedRequest),
+    NotifyFor(wire::NotifyForRequest),
     Leave(wire::LeaveRequest),
     NextHop(wire::NextHopRequest),
     Renew(wire::RenewRequest),
@@ -53,6 +56,22 @@ impl Outgoing {
                 Outgoing::Contacts(wire::ContactsRequest { envelope, wanted, parts, marks })
             }
             Request::Ping => Outgoing::Ping(wire::PingRequest { envelope }),
+            Request::Relay { to, errand } => {
+                let errand = match errand {
+                    Errand::Ping => wire::Errand::Ping,
+                    Errand::Stabilize => wire::Errand::Stabilize,
+                    Errand::Notify => wire::Errand::Notify,
+                };
+                let (to, errand) = (Some(to.into()), errand.into());
+                Outgoing::Relay(wire::RelayRequest { envelope, to, errand })
+            }
+            Request::Relayed { by, neighbors } => {
+                let (by, neighbors) = (Some(by.into()), neighbors.map(Into::into));
+                Outgoing::Relayed(wire::RelayedRequest { envelope, by, neighbors })
+            }
+            Request::NotifyFor(peer) => {
+                Outgoing::NotifyFor(wire::NotifyForRequest { envelope, peer: Some(peer.into()) })
+            }
             Request::Leave => Outgoing::Leave(wire::LeaveRequest { envelope }),
             Request::NextHop { key, avoid, last, read } => {
                 let (read, limit) = wire_read(read);
@@ -206,6 +225,43 @@ impl Question for wire::PublishRequest {
             keys: self.keys.into_iter().map(key).collect::<Result<_, _>>()?,
         };
         Ok((envelope(self.envelope)?, Request::Publish(Box::new(batch))))
+    }
+}
+
+/// A peer of which a certain life is meant.
+fn life(peer: Option<wire::Peer>, field: &'static str) -> Result<Peer, Malformed> {
+    let peer: Peer = required(peer, field)?.try_into()?;
+    if peer.incarnation == 0 {
+        return Err(malformed(field, "its incarnation is 0"));
+    }
+    Ok(peer)
+}
+
+impl Question for wire::RelayRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        let errand = match self.errand() {
+            wire::Errand::Ping => Errand::Ping,
+            wire::Errand::Stabilize => Errand::Stabilize,
+            wire::Errand::Notify => Errand::Notify,
+            wire::Errand::Unspecified => return Err(malformed("RelayRequest.errand", "it is unknown")),
+        };
+        let to = life(self.to, "RelayRequest.to")?;
+        Ok((envelope(self.envelope)?, Request::Relay { to, errand }))
+    }
+}
+
+impl Question for wire::RelayedRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        let by = life(self.by, "RelayedRequest.by")?;
+        let neighbors = self.neighbors.map(TryInto::try_into).transpose()?;
+        Ok((envelope(self.envelope)?, Request::Relayed { by, neighbors }))
+    }
+}
+
+impl Question for wire::NotifyForRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        let peer = life(self.peer, "NotifyForRequest.peer")?;
+        Ok((envelope(self.envelope)?, Request::NotifyFor(peer)))
     }
 }
 

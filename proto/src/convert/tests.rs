@@ -7,7 +7,8 @@ use chord::index::{
     Reading, Source,
 };
 use chord::{
-    Envelope, HandedOver, Id, Neighbors, News, Ownership, Peer, Read, Request, Response, Services, VERSION,
+    Envelope, Errand, HandedOver, Id, Neighbors, News, Ownership, Peer, Read, Request, Response, Services,
+    VERSION,
 };
 
 use super::*;
@@ -86,6 +87,15 @@ fn requests() -> Vec<Request> {
         Request::Gossip { digest: u64::MAX, news: vec![news(4, 0), news(5, 3)], compare: true },
         Request::Contacts { wanted: vec![0, 3], parts: 4, marks: vec![1, u32::MAX] },
         Request::Ping,
+        Request::Relay { to: peer(7), errand: Errand::Ping },
+        Request::Relay { to: peer(7), errand: Errand::Stabilize },
+        Request::Relay { to: peer(7), errand: Errand::Notify },
+        Request::Relayed { by: peer(7), neighbors: None },
+        Request::Relayed {
+            by: peer(7),
+            neighbors: Some(Neighbors { predecessor: Some(peer(1)), successors: vec![peer(3)] }),
+        },
+        Request::NotifyFor(peer(7)),
         Request::Leave,
         hop(Read::Nothing),
         hop(Read::Key(100)),
@@ -125,6 +135,9 @@ fn incoming(outgoing: Outgoing) -> Result<(Envelope, Request), Malformed> {
         Outgoing::Gossip(message) => message.into_core(),
         Outgoing::Contacts(message) => message.into_core(),
         Outgoing::Ping(message) => message.into_core(),
+        Outgoing::Relay(message) => message.into_core(),
+        Outgoing::Relayed(message) => message.into_core(),
+        Outgoing::NotifyFor(message) => message.into_core(),
         Outgoing::Leave(message) => message.into_core(),
         Outgoing::NextHop(message) => message.into_core(),
         Outgoing::Renew(message) => message.into_core(),
@@ -190,6 +203,9 @@ fn every_response_comes_back_as_it_was() {
         back::<wire::NotifyResponse>(&Response::Done),
         back::<wire::PokeResponse>(&Response::Done),
         back::<wire::ReuniteResponse>(&Response::Done),
+        back::<wire::RelayResponse>(&Response::Done),
+        back::<wire::RelayedResponse>(&Response::Done),
+        back::<wire::NotifyForResponse>(&Response::Done),
         back::<wire::LeaveResponse>(&Response::Done),
         back::<wire::MovedResponse>(&Response::Done),
         back::<wire::WithdrawResponse>(&Response::Done),
@@ -280,6 +296,19 @@ fn envelopes_and_lists_have_bounds() {
     assert_eq!(renew.into_core().unwrap_err().field, "arcs");
     let script = wire::Services { gateway: "javascript:alert(1)".into(), ..Default::default() };
     assert_eq!(Services::try_from(script).unwrap_err().field, "Services.gateway");
+}
+
+#[test]
+fn an_errand_names_what_is_asked_and_which_life_is_meant() {
+    let field = |spoil: &dyn Fn(&mut wire::RelayRequest)| {
+        let request = Request::Relay { to: peer(7), errand: Errand::Ping };
+        let Outgoing::Relay(mut wire) = Outgoing::new(envelope(), request) else { unreachable!() };
+        spoil(&mut wire);
+        wire.into_core().unwrap_err().field
+    };
+    assert_eq!(field(&|wire| wire.errand = 0), "RelayRequest.errand");
+    assert_eq!(field(&|wire| wire.to.as_mut().unwrap().incarnation = 0), "RelayRequest.to");
+    assert_eq!(field(&|wire| wire.to = None), "RelayRequest.to");
 }
 
 #[test]

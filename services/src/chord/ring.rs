@@ -55,6 +55,18 @@ impl ChordService for Ring {
         answer(&self.handle, request).await
     }
 
+    async fn relay(&self, request: Request<RelayRequest>) -> Answered<RelayResponse> {
+        answer(&self.handle, request).await
+    }
+
+    async fn relayed(&self, request: Request<RelayedRequest>) -> Answered<RelayedResponse> {
+        answer(&self.handle, request).await
+    }
+
+    async fn notify_for(&self, request: Request<NotifyForRequest>) -> Answered<NotifyForResponse> {
+        answer(&self.handle, request).await
+    }
+
     async fn leave(&self, request: Request<LeaveRequest>) -> Answered<LeaveResponse> {
         answer(&self.handle, request).await
     }

@@ -55,7 +55,7 @@ pub const KEYS: &[Key] = &[
     key("chord.successors", Kind::Integer, "8"),
     key("chord.replicas", Kind::Integer, "3"),
     key("chord.stabilize", Kind::Duration, "1s"),
-    key("chord.stabilize_quiet", Kind::Duration, "4s"),
+    key("chord.stabilize_quiet", Kind::Duration, "1500ms"),
     key("chord.fix_fingers", Kind::Duration, "1s"),
     key("chord.call_timeout", Kind::Duration, "1s"),
     key("chord.lookup_timeout", Kind::Duration, "4s"),
