@@ -312,7 +312,8 @@ impl Node {
                 if first {
                     out.push(Output::Event(Event::Suspected(peer.clone())));
                 }
-                if matches!(outcome, Outcome::Refused(_)) {
+                let vouched = self.detector.voucher(peer, self.config.give_up).is_some();
+                if matches!(outcome, Outcome::Refused(_)) && !vouched {
                     set_timer(out, Timer::Probe, 100..200);
                     self.ask_others(out);
                 } else if first && self.detector.suspects().count() == 1 {

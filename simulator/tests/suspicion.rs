@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chord::{Config, Id, Input, Output, Read, Request, Response, Timer};
+use chordial_simulator::ideal;
 use chordial_simulator::network::{Blocked, Crash, Network, Weather};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -46,12 +47,26 @@ fn assert_nobody_denies(network: &Network, names: &[String], when: &str) {
     }
 }
 
-/// Every file is found from every peer, and the right peer says so.
+/// Every file is found from every peer.
 fn assert_found(network: &mut Network, names: &[String], when: &str) {
     for host in network.living() {
         for name in names {
             let reading = network.find(host, name).unwrap_or_else(|lost| panic!("{when}: {name}: {lost}"));
             assert_eq!(reading.sources.len(), 1, "{when}: {name} from p{host}");
+        }
+    }
+}
+
+/// Whoever is asked for the peer that is responsible for a file's key names the right one.
+fn assert_owners_are_right(network: &mut Network, names: &[String], when: &str) {
+    let members = network.members();
+    for host in network.living() {
+        for key in names.iter().map(|name| Id::of(name.as_bytes())) {
+            let ticket = network.look_up(host, key, Read::Nothing);
+            network.until("the lookup's end", MINUTE, |network| network.result(ticket).is_some());
+            let found =
+                network.result(ticket).unwrap().as_ref().unwrap_or_else(|lost| panic!("{when}: {lost}"));
+            assert_eq!(found.owner.id, ideal::owner(&members, key), "{when}: {key:?} from p{host}");
         }
     }
 }
@@ -109,6 +124,7 @@ fn peers_that_stood_still_for_a_minute_come_back_by_themselves() {
         network.run(20 * SECOND);
         assert_found(&mut network, &names, &when);
         assert_found(&mut network, &known, &when);
+        assert_owners_are_right(&mut network, &names, &when);
     }
 }
 
@@ -120,6 +136,7 @@ fn a_slow_peer_keeps_its_place() {
         network.slow_down(4, Duration::from_millis(way.start)..Duration::from_millis(way.end));
         assert_stays_exact(&mut network, 2 * MINUTE, &when);
         assert_found(&mut network, &names, &when);
+        assert_owners_are_right(&mut network, &names, &when);
     }
 }
 
