@@ -15,8 +15,14 @@ impl Network {
     pub fn look_up(&mut self, host: usize, key: Id, read: Read) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
+        self.note_asked(ticket, host, read);
         self.input(host, Input::Lookup { ticket, key, read, within: WITHIN });
         ticket
+    }
+
+    pub(super) fn conclude(&mut self, ticket: Ticket, outcome: Result<Found, Lost>) {
+        self.judge(ticket, &outcome);
+        self.results.insert(ticket, outcome);
     }
 
     /// How a lookup ended, once it has.

@@ -6,14 +6,18 @@
 mod hosts;
 mod links;
 mod lookups;
+mod oracle;
 mod queue;
 mod trace;
+mod traffic;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chord::{Config, Found, Id, Input, Lost, Outcome, Output, Peer, Refusal, Request, Ticket, Why};
+use chordial_proto::convert::Kind;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -21,8 +25,13 @@ pub use hosts::Crash;
 use hosts::Host;
 use links::Links;
 pub use links::Weather;
+use oracle::Oracle;
+pub use oracle::Verdicts;
 use queue::{Happening, Message, Queue};
 use trace::Trace;
+pub use traffic::{ANSWER_FRAMING, Count, Counts, REQUEST_FRAMING, Traffic};
+pub use watch::Wrong;
+use watch::{Before, Watch};
 
 struct Pending {
     caller: usize,
@@ -47,6 +56,9 @@ pub struct Network {
     results: BTreeMap<Ticket, Result<Found, Lost>>,
     tickets: u64,
     trace: Option<Trace>,
+    traffic: Option<Traffic>,
+    watch: Watch,
+    oracle: Option<Oracle>,
 }
 
 impl Network {
@@ -66,6 +78,9 @@ impl Network {
             results: BTreeMap::new(),
             tickets: 0,
             trace: None,
+            traffic: None,
+            watch: Watch::default(),
+            oracle: None,
         }
     }
 
@@ -121,8 +136,19 @@ impl Network {
     /// Lets time pass.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
-        while self.queue.next_at().is_some_and(|next| next <= end) {
-            self.step();
+        self.note_epoch();
+        loop {
+            let next = self.queue.next_at().unwrap_or(Duration::MAX);
+            let second = self.watch.next_second();
+            if second <= next && second <= end {
+                self.now = self.now.max(second);
+                self.each_second();
+            } else if next <= end {
+                self.step();
+                self.note_epoch();
+            } else {
+                break;
+            }
         }
         self.now = end;
     }
@@ -170,7 +196,12 @@ impl Network {
                     self.input(host, *input);
                 }
             }
-            Happening::Answer { call, responder, outcome } => self.reply(call, responder, *outcome),
+            Happening::Answer { call, responder, outcome, measured } => {
+                if let Some(pending) = self.pending.get(&call) {
+                    self.count_received(pending.caller, measured);
+                }
+                self.reply(call, responder, *outcome);
+            }
             Happening::Deadline { call } => self.reply(call, None, Outcome::Silent),
             Happening::Arrive { message, .. } => self.serve(*message),
         }
@@ -189,13 +220,17 @@ impl Network {
         if !received && (!self.reaches(message.from, to) || self.is_lost()) {
             return;
         }
+        if !received {
+            self.count_received(to, message.measured);
+        }
         if let Some(happening) = self.unless_paused(to, Happening::Arrive { message, received: true }) {
             self.happen(happening);
         }
     }
 
     fn serve(&mut self, message: Message) {
-        let Message { call, from, to, envelope, request } = message;
+        let Message { call, from, to, envelope, request, .. } = message;
+        let (kind, before) = (Kind::from(&request), self.before(to, None));
         self.note(to, "?", &(from, &request));
         let refuses = self.hosts[to].refuses;
         let (responder, outcome) = match &mut self.hosts[to].node {
@@ -205,7 +240,7 @@ impl Network {
                 let mut out = Vec::new();
                 let outcome = Outcome::from(node.serve(&envelope, request, &mut out));
                 let responder = node.me().clone();
-                self.perform(to, out);
+                self.perform(to, out, before);
                 (Some(responder), outcome)
             }
         };
@@ -216,9 +251,12 @@ impl Network {
         self.note(to, "=", &outcome);
         // A rejection does not say whose it is, no more than it does on the wire.
         let responder = responder.filter(|_| matches!(outcome, Outcome::Answer(_)));
+        let measured = self.measure_answer(kind, &outcome, responder.as_ref());
+        self.count_sent(to, measured);
         let latency = self.travel(to, from);
         if self.reaches(to, from) && !self.is_lost() {
-            self.schedule(latency, Happening::Answer { call, responder, outcome: Box::new(outcome) });
+            let outcome = Box::new(outcome);
+            self.schedule(latency, Happening::Answer { call, responder, outcome, measured });
         }
     }
 
@@ -229,17 +267,20 @@ impl Network {
             return;
         }
         self.note(host, "<", &input);
+        let before = self.before(host, Some(&input));
         let Some(node) = &mut self.hosts[host].node else { return };
         let mut out = Vec::new();
         node.handle(input, &mut out);
-        self.perform(host, out);
+        self.perform(host, out, before);
     }
 
     /// Does what a node wants done: all of it, unless the host ends in between.
-    fn perform(&mut self, host: usize, mut outputs: Vec<Output>) {
+    fn perform(&mut self, host: usize, mut outputs: Vec<Output>, before: Option<Before>) {
         self.note_state(host);
         let mut ends = None;
-        if !outputs.is_empty() && let Some(how) = self.hosts[host].doomed.take() {
+        if !outputs.is_empty()
+            && let Some(how) = self.hosts[host].doomed.take()
+        {
             outputs.truncate(self.draw(outputs.len() + 1));
             ends = Some(how);
         }
@@ -253,18 +294,19 @@ impl Network {
                     self.hosts[host].timers.insert(timer, (generation, self.now));
                     self.schedule(after, Happening::Timer { host, life, timer, generation });
                 }
-                Output::Found(ticket, found) => {
-                    self.results.insert(ticket, Ok(*found));
-                }
-                Output::Lost(ticket, lost) => {
-                    self.results.insert(ticket, Err(*lost));
-                }
-                Output::Event(_) => {}
+                Output::Found(ticket, found) => self.conclude(ticket, Ok(*found)),
+                Output::Lost(ticket, lost) => self.conclude(ticket, Err(*lost)),
+                Output::Event(event) => self.told(&event),
                 Output::Left => self.end(host, true),
             }
         }
-        if let Some(how) = ends {
-            self.crash(host, how);
+        match (ends, before) {
+            (Some(how), _) => self.crash(host, how),
+            (None, Some(before)) => {
+                self.note_acknowledged(host);
+                self.check(host, &before);
+            }
+            (None, None) => {}
         }
     }
 
@@ -278,7 +320,9 @@ impl Network {
         self.pending.insert(call, Pending { caller: host, life, to, why, sent: self.now });
         self.schedule(within, Happening::Deadline { call });
         let Some(to) = target else { return };
-        let message = Box::new(Message { call, from: host, to, envelope, request });
+        let measured = self.measure_request(&envelope, &request);
+        self.count_sent(host, measured);
+        let message = Box::new(Message { call, from: host, to, envelope, request, measured });
         if self.is_repeated() {
             let latency = self.travel(host, to);
             self.schedule(latency, Happening::Arrive { message: message.clone(), received: false });
