@@ -22,6 +22,9 @@ pub struct Verdicts {
     pub right: u64,
     /// By one that was responsible shortly before the call only: within what a change takes to become known.
     pub outdated: u64,
+    /// By nobody: who answered says itself that its own arc does not hold the key, and stands in for one that
+    /// did not answer.
+    pub unvouched: u64,
     /// By one that was not, or "there is none" of what there was.
     pub wrong: u64,
     /// Without an answer, and with a reason.
@@ -175,7 +178,9 @@ impl Network {
                     let first = oracle.epochs.iter().rposition(|epoch| epoch.from <= start).unwrap_or(0);
                     oracle.epochs.iter().skip(first)
                 };
-                if since(asked.at).any(responsible) {
+                if !found.key.is_within(found.arc_from, found.owner.id) {
+                    oracle.verdicts.unvouched += 1;
+                } else if since(asked.at).any(responsible) {
                     oracle.verdicts.right += 1;
                 } else if since(asked.at.saturating_sub(oracle.patience)).any(responsible) {
                     oracle.verdicts.outdated += 1;

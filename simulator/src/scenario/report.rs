@@ -55,10 +55,10 @@ impl fmt::Display for Report {
         if let Some(after) = self.found_after {
             writeln!(f, "files found after   {:.1} s", after.as_secs_f64())?;
         }
-        let Verdicts { right, outdated, wrong, lost } = self.verdicts;
+        let Verdicts { right, outdated, unvouched, wrong, lost } = self.verdicts;
         writeln!(
             f,
-            "lookups             {right} right, {outdated} right shortly before, {wrong} wrong, {lost} without an answer"
+            "lookups             {right} right, {outdated} right shortly before, {unvouched} by a stand-in, {wrong} wrong, {lost} without an answer"
         )?;
         writeln!(f, "whole rings checked {}", self.rings_checked)?;
         self.failures.iter().try_for_each(|failure| writeln!(f, "FAILED: {failure}"))
