@@ -38,6 +38,8 @@ pub(super) struct Host {
     pub(super) waiting: Option<Vec<Happening>>,
     /// What each message from and to it takes longer.
     pub(super) slow: Option<Range<Duration>>,
+    /// When it last joined, or stopped or began to answer in time.
+    pub(super) unsettled: Duration,
     /// It ends in the middle of its next event.
     pub(super) doomed: Option<Crash>,
 }
@@ -53,6 +55,7 @@ impl Host {
             timers: BTreeMap::new(),
             waiting: None,
             slow: None,
+            unsettled: Duration::ZERO,
             doomed: None,
         }
     }
@@ -190,8 +193,7 @@ impl Network {
         if slot.node.is_some() && slot.waiting.is_none() {
             slot.waiting = Some(Vec::new());
         }
-        self.disturb();
-        self.membership_changed();
+        self.unsettle(host);
     }
 
     /// Lets a paused process go on.
@@ -200,6 +202,12 @@ impl Network {
         for happening in self.hosts[host].waiting.take().unwrap_or_default() {
             self.queue.push(self.now, happening);
         }
+        self.unsettle(host);
+    }
+
+    /// Others may not reach it for some time, or do so again.
+    pub(super) fn unsettle(&mut self, host: usize) {
+        self.hosts[host].unsettled = self.now;
         self.disturb();
         self.membership_changed();
     }
@@ -222,8 +230,7 @@ impl Network {
     pub fn slow(&mut self, host: usize, by: Option<Range<Duration>>) {
         self.note(host, "slow", &by);
         self.hosts[host].slow = by;
-        self.disturb();
-        self.membership_changed();
+        self.unsettle(host);
     }
 
     /// Tells a peer to leave gracefully.

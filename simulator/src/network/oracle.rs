@@ -20,7 +20,8 @@ const WHOLE: Duration = Duration::from_secs(60);
 pub struct Verdicts {
     /// Vouched for by a peer that was responsible during the call.
     pub right: u64,
-    /// By one that was responsible shortly before the call only: within what a change takes to become known.
+    /// By one that was responsible shortly before the call only (in its own part, where parts have met since), or
+    /// would be but for peers that came shortly before: within what a change takes to become known.
     pub outdated: u64,
     /// By nobody: who answered says itself that its own arc does not hold the key, and stands in for one that
     /// did not answer.
@@ -37,11 +38,21 @@ struct Asked {
     read: Read,
 }
 
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Member {
+    id: Id,
+    host: usize,
+    /// It is paused or slow.
+    doubtful: bool,
+    /// When that changed last, it joined, or somebody gave it up although it lived.
+    unsettled: Duration,
+}
+
 /// Who the members were from a time on, and who reached whom.
 struct Epoch {
     from: Duration,
-    /// In ring order: identifier, host, whether it was paused or slow.
-    members: Vec<(Id, usize, bool)>,
+    /// In ring order.
+    members: Vec<Member>,
     links: Links,
 }
 
@@ -66,17 +77,18 @@ pub(super) struct Oracle {
 
 impl Epoch {
     /// Whether this peer was responsible for the key, as far as the asker could reach: the first behind the key
-    /// whom it reached, or one before that was in doubt (paused, slow, behind a flapping link).
-    fn is_responsible(&self, owner: Id, asker: usize, key: Id, now: Duration) -> bool {
-        let start = self.members.partition_point(|(id, ..)| *id < key);
+    /// whom it reached, or one before that was in doubt: paused, slow, behind a flapping link, or unsettled
+    /// since `settled`.
+    fn is_responsible(&self, owner: Id, asker: usize, key: Id, now: Duration, settled: Duration) -> bool {
+        let start = self.members.partition_point(|member| member.id < key);
         let (before, behind) = self.members.split_at(start);
-        for (id, host, doubtful) in behind.iter().chain(before) {
+        for Member { id, host, doubtful, unsettled } in behind.iter().chain(before) {
             let open = self.links.is_open(asker, *host, now) && self.links.is_open(*host, asker, now);
             let flaps = self.links.is_flapping(asker, *host);
             if (open || flaps) && *id == owner {
                 return true;
             }
-            if open && !flaps && !doubtful {
+            if open && !flaps && !doubtful && *unsettled <= settled {
                 return false;
             }
         }
@@ -107,7 +119,8 @@ impl Network {
         let member = |host: usize| {
             let slot = &self.hosts[host];
             let node = slot.node.as_ref().filter(|node| node.status() == Status::Member)?;
-            Some((node.me().id, host, slot.waiting.is_some() || slot.slow.is_some()))
+            let doubtful = slot.waiting.is_some() || slot.slow.is_some();
+            Some(Member { id: node.me().id, host, doubtful, unsettled: slot.unsettled })
         };
         let mut members: Vec<_> = (0..self.hosts.len()).filter_map(member).collect();
         members.sort();
@@ -172,17 +185,22 @@ impl Network {
         match outcome {
             Err(_) => oracle.verdicts.lost += 1,
             Ok(found) => {
-                let responsible =
-                    |epoch: &Epoch| epoch.is_responsible(found.owner.id, asked.host, found.key, self.now);
-                let since = |start: Duration| {
-                    let first = oracle.epochs.iter().rposition(|epoch| epoch.from <= start).unwrap_or(0);
-                    oracle.epochs.iter().skip(first)
-                };
+                let was_responsible =
+                    |to: usize, start: Duration, settled: Duration| {
+                        let first = oracle.epochs.iter().rposition(|epoch| epoch.from <= start).unwrap_or(0);
+                        oracle.epochs.iter().skip(first).any(|epoch| {
+                            epoch.is_responsible(found.owner.id, to, found.key, self.now, settled)
+                        })
+                    };
+                let before = asked.at.saturating_sub(oracle.patience);
+                // Of parts that have just met, either's owner answers.
+                let owner = self.by_address.get(&found.owner.address).copied();
+                let of_either = [Some(asked.host), owner];
                 if !found.key.is_within(found.arc_from, found.owner.id) {
                     oracle.verdicts.unvouched += 1;
-                } else if since(asked.at).any(responsible) {
+                } else if was_responsible(asked.host, asked.at, Duration::MAX) {
                     oracle.verdicts.right += 1;
-                } else if since(asked.at.saturating_sub(oracle.patience)).any(responsible) {
+                } else if of_either.into_iter().flatten().any(|host| was_responsible(host, before, before)) {
                     oracle.verdicts.outdated += 1;
                 } else {
                     wrong = Some(format!("{:?} is said to be responsible for {:?}", found.owner, found.key));

@@ -155,7 +155,9 @@ impl Network {
             || node.predecessor().map(|peer| peer.id) != before.predecessor
             || !node.successors().iter().map(|peer| &peer.id).eq(&before.successors);
         if node.status() != before.status {
+            self.hosts[host].unsettled = self.now;
             self.membership_changed();
+            self.ended();
         }
         if let Some(flaw) = flaw {
             self.wrong(host, flaw);
@@ -171,7 +173,7 @@ impl Network {
         self.watch.disturbed = self.now;
     }
 
-    /// A host has ended: does the proof's assumption still hold?
+    /// A member may have ended or left: does the proof's assumption still hold?
     pub(super) fn ended(&mut self) {
         self.watch.changed = true;
         let Some(base) = &self.watch.base else { return };
@@ -195,10 +197,10 @@ impl Network {
     /// Failure detection that errs is not within her assumption.
     pub(super) fn told(&mut self, event: &Event) {
         if let Event::GivenUp(peer) = event {
-            let host = self.by_address.get(&peer.address);
-            let node = host.and_then(|host| self.hosts[*host].node.as_ref());
+            let Some(host) = self.by_address.get(&peer.address).copied() else { return };
+            let node = self.hosts[host].node.as_ref();
             if node.is_some_and(|node| node.me().is_same_life(peer) && node.status() == Status::Member) {
-                self.disturb();
+                self.unsettle(host);
                 self.watch.base = None;
             }
         }
