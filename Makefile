@@ -24,5 +24,5 @@ demo: ## five peers on this machine, until Ctrl-C
 	cargo run --release -- demo
 
 soak: ## the simulator's random faults over many seeds: make soak SEEDS=10000
-	CHORDIAL_SEEDS=$(SEEDS) cargo test --release -p chordial-simulator --test simulation -- \
-		--exact after_any_mix_of_faults_ring_and_index_become_exact --nocapture
+	CHORDIAL_SEEDS=$(SEEDS) cargo test --release -p chordial-simulator --test scenarios -- \
+		--exact after_any_mix_of_faults_ring_and_entries_become_ideal --nocapture

@@ -147,8 +147,12 @@ impl Node {
         self.admit(envelope)?;
         let from = &envelope.sender;
         self.meet(from);
-        self.hear(from);
-        if self.status != Status::Joining && request != Request::Join {
+        // A name that leads to many peers may lead to this one, which then asks itself.
+        let other = from.id != self.me.id;
+        if other {
+            self.hear(from);
+        }
+        if other && self.status != Status::Joining && request != Request::Join {
             self.contacts.hear(from);
         }
         match request {

@@ -26,33 +26,42 @@ fn ring_of(seed: u64, peers: usize, config: Config) -> Network {
 
 /// A few peers under every kind of fault; its trace.
 fn eventful(seed: u64) -> String {
-    let weather = Weather { loss: 0.02, ..Weather::default() };
+    let weather = Weather { loss: 0.02, repeated: 0.02, late: 0.02, ..Weather::default() };
     let mut network = Network::new(seed, Config::default(), weather);
     network.keep_trace();
     for host in 0..16 {
         network.start(if host == 0 { &[] } else { &[0] });
         network.share(host, &[&format!("file {host}"), "common"], &[]);
     }
-    network.run(Duration::from_secs(20));
+    network.run(Duration::from_secs(10));
     network.crash(3, Crash::Process);
     network.crash(4, Crash::Host);
+    network.crash_amid(11, Crash::Process);
+    network.pause(12);
+    network.cut_link(13, 14);
     network.cut(&[&[0, 1, 2, 5], &[6, 7, 8]]);
     network.run(Duration::from_secs(5));
     network.heal();
+    network.resume(12);
     network.restart(3, &[0], &[]);
     network.leave(9);
     let key = network.draw_id();
     network.look_up(10, key, Read::Key(9));
-    network.run(Duration::from_secs(20));
+    network.run(Duration::from_secs(10));
     network.trace().to_owned()
 }
 
 #[test]
 fn a_seed_tells_all() {
     let trace = eventful(1);
-    assert!(trace.lines().count() > 1000);
-    assert!(trace == eventful(1), "one seed, two runs: the same to the last byte");
-    assert!(trace != eventful(2), "another seed is another run");
+    assert!(trace.lines().filter(|line| line.contains(" # ")).count() > 1000, "states are told");
+    let mut before = trace;
+    for seed in 1..=20 {
+        let trace = if seed == 1 { before.clone() } else { eventful(seed) };
+        assert!(trace == eventful(seed), "seed {seed}, two runs: the same to the last byte");
+        assert!(seed == 1 || trace != before, "another seed is another run");
+        before = trace;
+    }
 }
 
 #[test]
@@ -294,90 +303,6 @@ fn two_of_three_keepers_killed_at_once_lose_nothing() {
     }
 }
 
-/// Every living peer's files, and nothing else, are found from a sample of peers.
-fn assert_index_is_exact(network: &mut Network, seed: u64, shared: &[Vec<String>]) {
-    let askers = network.living();
-    for (host, names) in shared.iter().enumerate() {
-        let lives = network.node(host).is_some();
-        for name in names {
-            let asker = askers[network.draw(askers.len())];
-            let mut ask =
-                || network.find(asker, name).unwrap_or_else(|lost| panic!("seed {seed}: {name}: {lost}"));
-            // Messages are lost still: an answer that says that it is not complete is asked for again.
-            let mut reading = ask();
-            for _ in 0..3 {
-                if !reading.complete {
-                    reading = ask();
-                }
-            }
-            let found: Vec<&str> = reading.sources.iter().map(|s| &*s.publisher.name).collect();
-            let expected: Vec<String> = lives.then(|| format!("p{host}")).into_iter().collect();
-            assert_eq!(found, expected, "seed {seed}: {name} asked from p{asker}");
-        }
-    }
-}
-
-/// Joins, leaves, crashes, restarts, short cuts and loss, in any order; then calm.
-fn random_faults(seed: u64) {
-    let config = Config { lease: Duration::from_secs(15), ..Config::default() };
-    let mut network = Network::new(seed, config, Weather { loss: 0.01, ..Weather::default() });
-    let mut shared = Vec::new();
-    for host in 0..12 {
-        network.start(if host == 0 { &[] } else { &[0, 1] });
-        let names: Vec<String> = (0..4).map(|n| format!("{host}/{n}")).collect();
-        network.share(host, &names.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
-        shared.push(names);
-    }
-    network.run(Duration::from_secs(20));
-    for _ in 0..20 {
-        let (host, lives) = (2 + network.draw(10), network.living());
-        let up = lives.contains(&host);
-        match network.draw(6) {
-            0 if up && lives.len() > 6 => network.crash(host, Crash::Process),
-            1 if up && lives.len() > 6 => network.crash(host, Crash::Host),
-            2 if up && lives.len() > 6 => network.leave(host),
-            3 | 4 if !up => {
-                network.restart(host, &[0, 1], &[]);
-                let names: Vec<&str> = shared[host].iter().map(String::as_str).collect();
-                network.share(host, &names, &[]);
-            }
-            5 => {
-                let islanders: Vec<usize> = (0..12).filter(|_| network.draw(3) == 0).collect();
-                network.cut(&[&islanders]);
-                let span = Duration::from_millis(network.draw(4000) as u64);
-                network.run(span);
-                network.heal();
-            }
-            _ => {}
-        }
-        let pause = Duration::from_millis(network.draw(4000) as u64);
-        network.run(pause);
-    }
-    let took = network.settle(2 * MINUTE);
-    network.run(Duration::from_secs(40));
-    assert!(network.nodes().all(|node| node.status() == Status::Member), "seed {seed}: whoever left is gone");
-    assert_index_is_exact(&mut network, seed, &shared);
-    if seed < 5 {
-        println!("seed {seed}: exact {took:?} after the last fault");
-    }
-}
-
-#[test]
-fn after_any_mix_of_faults_ring_and_index_become_exact() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
-    let first = number("CHORDIAL_SEED").unwrap_or(0);
-    for seed in first..first + number("CHORDIAL_SEEDS").unwrap_or(600) {
-        println!("replay: CHORDIAL_SEED={seed} CHORDIAL_SEEDS=1 cargo test -p chordial-tests after_any_mix");
-        random_faults(seed);
-    }
-}
-
-#[test]
-fn seeds_that_have_failed_once() {
-    // Messages to all three keepers, the publisher among them, were lost on one way: nobody has it, was said.
-    random_faults(4939);
-}
-
 #[test]
 fn who_is_cut_off_from_publisher_and_keepers_does_not_say_that_there_is_none() {
     for seed in 0..20 {
@@ -521,7 +446,8 @@ fn peers_whose_common_name_leads_to_themselves_at_first_form_one_ring() {
 
 #[test]
 fn peers_that_start_in_a_row_with_files_have_them_all_published_soon() {
-    let weather = Weather { latency: Duration::from_micros(50)..Duration::from_micros(800), loss: 0.0 };
+    let latency = Duration::from_micros(50)..Duration::from_micros(800);
+    let weather = Weather { latency, ..Weather::default() };
     for seed in 0..300 {
         let mut network = Network::new(seed, Config::default(), weather.clone());
         for host in 0..5 {

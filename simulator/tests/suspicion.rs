@@ -133,7 +133,7 @@ fn a_slow_peer_keeps_its_place() {
     for (seed, way) in (0..5).flat_map(|seed| [(seed, 250..550), (seed, 500..1100)]) {
         let when = format!("seed {seed}, {way:?} ms each way");
         let (mut network, names) = ring(seed, 10);
-        network.slow_down(4, Duration::from_millis(way.start)..Duration::from_millis(way.end));
+        network.slow(4, Some(Duration::from_millis(way.start)..Duration::from_millis(way.end)));
         assert_stays_exact(&mut network, 2 * MINUTE, &when);
         assert_found(&mut network, &names, &when);
         assert_owners_are_right(&mut network, &names, &when);
@@ -145,7 +145,7 @@ fn a_slow_peer_can_join() {
     for seed in 0..5 {
         let (mut network, _) = ring(seed, 6);
         let slow = network.start(&[0]);
-        network.slow_down(slow, Duration::from_millis(200)..Duration::from_millis(400));
+        network.slow(slow, Some(Duration::from_millis(200)..Duration::from_millis(400)));
         network.settle(MINUTE);
         assert_stays_exact(&mut network, MINUTE, &format!("seed {seed}"));
     }
