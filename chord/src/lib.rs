@@ -19,6 +19,7 @@
 mod config;
 mod contacts;
 mod detector;
+mod dial_back;
 mod error;
 mod fingers;
 mod found;
@@ -47,7 +48,7 @@ pub use interface::{Event, Input, Output, Status, Timer, Why};
 pub use joining::JoinRound;
 pub use lookup::Lookup;
 pub use message::{
-    Envelope, HandedOver, Neighbors, Outcome, Ownership, Read, Refusal, Rejection, Request, Response, VERSION,
+    Envelope, HandedOver, Miss, Neighbors, NotAdmitted, Outcome, Ownership, Read, Refusal, Rejection, Request, Response, VERSION,
 };
 pub use node::Node;
 pub use peer::{Peer, Services};

@@ -108,6 +108,9 @@ impl Node {
     /// `head` has just answered: it and its successors become ours; a peer between us and it is next.
     fn follow(&mut self, head: Peer, neighbors: Neighbors, out: &mut Vec<Output>) {
         self.adopt(&head, &neighbors, out);
+        let named = neighbors.predecessor.iter().chain(&neighbors.successors);
+        let selves = named.filter(|peer| peer.id == self.me.id).map(|peer| peer.incarnation);
+        self.hear_of_self(selves.max().unwrap_or_default(), &head, out);
         let closer = neighbors
             .predecessor
             .clone()

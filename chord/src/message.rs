@@ -26,7 +26,7 @@ pub struct Envelope {
 /// What one peer asks of another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
-    /// Where is my place? Answered by `Neighbors`, `Closer` or `Joining`.
+    /// Where is my place? Answered by `Neighbors`, `Closer`, `Joining` or `NotAdmitted`.
     Join,
     /// Who are your neighbours? Answered by `Neighbors`, or `Unchanged` where their digest is `seen`.
     Stabilize {
@@ -133,6 +133,8 @@ pub enum Response {
     },
     /// The one asked is joining, too; the joining peers that it knows of, itself included.
     Joining(Vec<Peer>),
+    /// The asker can't be let in.
+    NotAdmitted(NotAdmitted),
     /// The one asked holds itself responsible.
     Owner(Box<Ownership>),
     /// What was read without a question of responsibility.
@@ -144,6 +146,28 @@ pub enum Response {
     Published(KeptArc),
     /// Publishers whose entries the one asked would like to have.
     Wanted(Vec<Id>),
+}
+
+/// Why a joining peer is not let in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum NotAdmitted {
+    /// The address that it advertises was dialled, in vain.
+    Unreachable(Miss),
+    /// This other peer, or other life of it, answers at that address.
+    Taken(Peer),
+    /// The address leads to it, but a later life of it was here, with this number: it has to take a higher one.
+    Outdated(u64),
+}
+
+/// What was found at an address that does not lead to the peer that advertises it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Miss {
+    /// Nobody listens.
+    Refused,
+    /// Nothing came within the deadline, twice.
+    Silent,
+    /// Something else than a peer of this ring and protocol version.
+    Foreign,
 }
 
 /// Who stands next to a peer.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::contacts::Contacts;
 use crate::detector::{Detector, Verdict};
+use crate::dial_back::Door;
 use crate::fingers::FingerTable;
 use crate::index::{HandOver, Keeper, Publisher};
 use crate::interface::{Event, Input, Output, Status, Timer, Why, set_timer};
@@ -42,6 +43,7 @@ pub struct Node {
     /// Rounds of fixing fingers without a change.
     pub(crate) finger_rounds: u32,
     pub(crate) joining: Joining,
+    pub(crate) door: Door,
     pub(crate) reunion: Reunion,
     pub(crate) leaving: Option<Leaving>,
     pub(crate) keeper: Keeper,
@@ -80,6 +82,7 @@ impl Node {
             last_seen: None,
             finger_rounds: 0,
             joining: Joining::default(),
+            door: Door::default(),
             reunion: Reunion::default(),
             leaving: None,
             keeper: Keeper::default(),
@@ -121,21 +124,32 @@ impl Node {
     /// Answers another peer from local state; never waits.
     ///
     /// # Errors
-    /// Why the request was turned down; then nothing has changed.
+    /// Why the request was turned down; then nothing has changed (but that a peer which was taken for a later
+    /// life of itself looks into that).
     pub fn serve(
         &mut self,
         envelope: &Envelope,
         request: Request,
         out: &mut Vec<Output>,
     ) -> Result<Response, Rejection> {
-        self.admit(envelope)?;
         let from = &envelope.sender;
-        self.meet(from);
-        if self.status != Status::Joining && request != Request::Join {
-            self.contacts.note(from);
+        self.admit(envelope).inspect_err(|_| {
+            if envelope.ring == self.config.ring && envelope.addressee == Some(self.me.id) {
+                self.hear_of_self(envelope.incarnation, from, out);
+            }
+        })?;
+        if self.status == Status::Joining {
+            self.joining.reached |= from.id != self.me.id;
+        }
+        // Whoever wants to join is met once it was dialled back.
+        if request != Request::Join {
+            self.meet(from);
+            if self.status != Status::Joining {
+                self.contacts.note(from);
+            }
         }
         match request {
-            Request::Join => self.serve_join(from),
+            Request::Join => self.serve_join(from, out),
             Request::Stabilize { seen } => self.serve_stabilize(seen),
             Request::NextHop { key, avoid, last, read } => self.serve_next_hop(key, &avoid, last, read),
             Request::Ping if self.status == Status::Leaving => Err(Rejection::NotMember),
@@ -188,7 +202,7 @@ impl Node {
             }
             Input::Reply { from, why, took, outcome } => self.on_reply(from, why, took, outcome, out),
             Input::Timer { timer, after } => match timer {
-                Timer::Join => self.join_round(out),
+                Timer::Join => self.on_join_timer(after, out),
                 Timer::Stabilize => self.stabilize(after, out),
                 Timer::FixFinger => self.fix_finger(out),
                 Timer::Probe => self.probe(after, out),
@@ -200,7 +214,10 @@ impl Node {
     }
 
     fn on_reply(&mut self, from: Peer, why: Why, took: Duration, outcome: Outcome, out: &mut Vec<Output>) {
-        self.observe(&from, &outcome, out);
+        // A peer that is joining is no member to be remembered.
+        if !matches!(why, Why::Join(_) | Why::DialBack { .. }) {
+            self.observe(&from, &outcome, out);
+        }
         match why {
             Why::Join(round) => self.on_join_reply(from, *round, outcome, out),
             Why::Stabilize => self.on_neighbors(from, outcome, out),
@@ -210,6 +227,7 @@ impl Node {
             Why::Compare { arc, complete } => self.on_compared(from, (arc, complete), outcome, out),
             Why::HandOver { arc, reached } => self.on_handed_over(from, (arc, reached), outcome, out),
             Why::Withdraw | Why::Farewell => self.on_farewell(&why, out),
+            Why::DialBack { joiner, again } => self.on_dialled_back(from, (joiner, again), outcome, out),
             Why::Tell | Why::Probe => {}
         }
     }
@@ -241,7 +259,7 @@ impl Node {
     }
 
     /// A peer spoke: pointers to its earlier lives count as dead at once.
-    fn meet(&mut self, peer: &Peer) {
+    pub(crate) fn meet(&mut self, peer: &Peer) {
         if peer.id == self.me.id {
             return;
         }
@@ -319,6 +337,7 @@ impl Node {
     fn tick(&mut self, after: Duration, out: &mut Vec<Output>) {
         set_timer(out, Timer::Tick, 950..1050);
         self.detector.pass(after);
+        self.door.pass(after);
         self.reunion.pass(after);
         for publisher in self.keeper.pass(after, self.config.lease) {
             out.push(Output::Event(Event::LeaseExpired(publisher)));

@@ -190,6 +190,17 @@ impl Network {
         host
     }
 
+    /// Starts a second process that advertises the address of another peer, which leads to that one only; where
+    /// that one has crashed, to nobody.
+    pub fn start_copy(&mut self, of: usize, friends: &[usize]) -> usize {
+        let host = self.hosts.len();
+        let (address, config) = (self.hosts[of].address.clone(), self.config.clone());
+        let timers = BTreeMap::new();
+        self.hosts.push(Host { address, config, node: None, life: 0, refuses: true, timers, island: 0 });
+        self.restart(host, friends, &[]);
+        host
+    }
+
     /// Starts a peer again, at its old address.
     pub fn restart(&mut self, host: usize, friends: &[usize], remembered: &[usize]) {
         let strangers =
