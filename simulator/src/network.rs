@@ -201,6 +201,17 @@ impl Network {
         host
     }
 
+    /// From now on, a peer's address leads to this process of it.
+    pub fn lead_to(&mut self, host: usize) {
+        self.by_address.insert(self.hosts[host].address.clone(), host);
+    }
+
+    /// Starts a peer again, where the clock and all that was stored are lost: its number is lower than that of earlier lives.
+    pub fn restart_in_the_past(&mut self, host: usize, friends: &[usize]) {
+        let strangers = friends.iter().map(|friend| Peer::stranger(&self.hosts[*friend].address)).collect();
+        self.begin_as(host, 1, strangers, Vec::new());
+    }
+
     /// Starts a peer again, at its old address.
     pub fn restart(&mut self, host: usize, friends: &[usize], remembered: &[usize]) {
         let strangers =
@@ -209,11 +220,16 @@ impl Network {
     }
 
     fn begin(&mut self, host: usize, friends: Vec<Peer>, remembered: Vec<Peer>) {
+        let incarnation = self.now.as_micros() as u64 + self.hosts[host].life + 1;
+        self.begin_as(host, incarnation, friends, remembered);
+    }
+
+    fn begin_as(&mut self, host: usize, incarnation: u64, friends: Vec<Peer>, remembered: Vec<Peer>) {
         let slot = &mut self.hosts[host];
         slot.life += 1;
         slot.timers.clear();
         let peer = Peer {
-            incarnation: self.now.as_micros() as u64 + slot.life,
+            incarnation,
             name: format!("p{host}").into(),
             ..Peer::stranger(&slot.address)
         };
@@ -232,12 +248,21 @@ impl Network {
             let address = format!("10.0.{}.{}:7300", host / 256, host % 256);
             Peer { incarnation: 1, name: format!("p{host}").into(), ..Peer::stranger(&address) }
         };
-        for (number, (predecessor, successors, contacts)) in members.iter().enumerate() {
+        let node = |(number, (predecessor, successors, contacts)): (usize, &(_, Vec<_>, Vec<_>))| {
             let peers = |numbers: &[usize]| numbers.iter().map(|n| peer(*n)).collect::<Vec<_>>();
-            let me = peer(number);
-            let (address, config, host) = (me.address.clone(), self.config.clone(), first + number);
-            let predecessor = predecessor.map(peer);
-            let node = Node::standing(me, config.clone(), predecessor, &peers(successors), &peers(contacts));
+            let predecessor: Option<usize> = *predecessor;
+            let (successors, contacts) = (peers(successors), peers(contacts));
+            Node::standing(peer(number), self.config.clone(), predecessor.map(peer), &successors, &contacts)
+        };
+        let nodes = members.iter().enumerate().map(node).collect();
+        self.stand(nodes);
+    }
+
+    /// Puts members into the network as they are.
+    pub fn stand(&mut self, nodes: Vec<Node>) {
+        let first = self.hosts.len();
+        for (number, node) in nodes.into_iter().enumerate() {
+            let (address, config, host) = (node.me().address.clone(), node.config().clone(), first + number);
             self.by_address.insert(address.clone(), host);
             let (node, timers) = (Some(node), BTreeMap::new());
             self.hosts.push(Host { address, config, node, life: 1, refuses: true, timers, island: 0 });

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use chord::{Config, Status};
+use chord::{Config, Node, Peer, Status};
+use chordial_simulator::ideal;
 use chordial_simulator::network::{Crash, Network, Weather};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -108,5 +109,99 @@ fn who_is_not_reached_founds_no_ring_and_keeps_nobody_from_founding_one() {
         if seed < 4 {
             println!("seed {seed}: {peers} peers after {took:?}");
         }
+    }
+}
+
+#[test]
+fn a_peer_whose_clock_was_set_back_takes_a_higher_number_and_its_place() {
+    for (seed, pause) in (0..20).flat_map(|seed| [(seed, 0), (seed, 4), (seed, 40)]) {
+        let peers = 2 + seed as usize % 8;
+        let mut network = ring(seed, peers);
+        let host = 1 + network.draw(peers - 1);
+        let before = network.node(host).unwrap().me().incarnation;
+        network.crash(host, Crash::Process);
+        network.run(pause * SECOND);
+        network.restart_in_the_past(host, &[0]);
+        network.share(host, &[&format!("file {host}")], &[]);
+        network.settle(20 * SECOND);
+        assert_eq!(network.members().len(), peers, "seed {seed} after {pause} s");
+        let now = network.node(host).unwrap().me().incarnation;
+        assert!(now > before, "seed {seed} after {pause} s: {now} after {before}");
+        network.run(5 * SECOND);
+        for asker in 0..peers {
+            let found = network.find(asker, &format!("file {host}")).unwrap();
+            assert_eq!(found.sources.len(), 1, "seed {seed} after {pause} s: from p{asker}");
+        }
+    }
+}
+
+/// A member of which others know a higher number, in the pointers that they hold.
+#[test]
+fn a_member_that_hears_a_higher_number_for_itself_gets_its_place_back() {
+    for seed in 0..60 {
+        let mut network = Network::new(seed, Config::default(), Weather::default());
+        let count = 2 + network.draw(7);
+        let peer = |number: usize, incarnation: u64| Peer {
+            incarnation,
+            name: format!("p{number}").into(),
+            ..Peer::stranger(&format!("10.1.0.{number}:7300"))
+        };
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by_key(|number| peer(*number, 0).id);
+        let (outdated, deceived) = (network.draw(count), network.draw(3));
+        let nodes = order.iter().enumerate().map(|(at, number)| {
+            let known = |step: usize| {
+                let other = order[(at + step) % count];
+                // Some of the others know the higher number, or all.
+                let high = other == outdated && (deceived == 0 || number % (deceived + 1) == 0);
+                peer(other, if high { 900 } else { 5 })
+            };
+            let successors: Vec<Peer> = (1..count).map(known).collect();
+            Node::standing(
+                peer(*number, 5),
+                Config::default(),
+                Some(known(count - 1)),
+                &successors,
+                &successors,
+            )
+        });
+        let nodes: Vec<Node> = nodes.collect();
+        let wrong = nodes.iter().any(|node| node.successors().iter().any(|peer| peer.incarnation == 900));
+        network.stand(nodes);
+        let id = peer(outdated, 0).id;
+        network.run(MINUTE);
+        network.settle(MINUTE);
+        assert_eq!(network.members().len(), count, "seed {seed}");
+        let lives: Vec<u64> = network
+            .nodes()
+            .flat_map(|node| node.successors().iter().chain(node.predecessor()).chain([node.me()]))
+            .filter(|peer| peer.id == id)
+            .map(|peer| peer.incarnation)
+            .collect();
+        assert!(lives.iter().all(|life| *life == lives[0]), "seed {seed}: {lives:?}");
+        assert!(if wrong { lives[0] > 900 } else { lives[0] == 5 }, "seed {seed}: {lives:?}");
+    }
+}
+
+/// A second process that the address does lead to, in the part of the network where it started.
+#[test]
+fn a_member_whose_address_leads_to_another_life_stands_down() {
+    for seed in 0..20 {
+        let peers = 3 + seed as usize % 6;
+        let mut network = ring(seed, peers);
+        let second = network.start_copy(1, &[0]);
+        network.run(2 * SECOND);
+        assert_eq!(network.node(second).unwrap().status(), Status::Joining);
+        network.lead_to(second);
+        network.until("the second is in and the first is out", MINUTE, |network| {
+            let members = network.members();
+            let mut standing = network.nodes().filter(|node| node.status() == Status::Member);
+            members.len() == peers && standing.all(|node| ideal::flaw(&members, node).is_none())
+        });
+        network.run(MINUTE);
+        assert_eq!(network.node(second).unwrap().status(), Status::Member, "seed {seed}");
+        let first = network.node(1).unwrap();
+        assert_eq!(first.status(), Status::Joining, "seed {seed}");
+        assert!(first.trouble().contains("is in use by"), "seed {seed}: {}", first.trouble());
     }
 }
