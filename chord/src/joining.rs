@@ -114,15 +114,15 @@ impl Node {
         let itself = self.joining.names_itself.then(|| Peer::stranger(&self.me.address));
         let others = friends.iter().chain(remembered).cloned().chain(known.values().map(whoever));
         let mut queue: Vec<Peer> = Vec::new();
-        for peer in first.into_iter().chain(itself.into_iter().chain(others).filter(|_| self.seeks_a_ring())) {
+        for peer in first.into_iter().chain(itself.into_iter().chain(others).filter(|_| self.seeks_a_ring()))
+        {
             if queue.iter().all(|other| other.address != peer.address) {
                 queue.push(peer);
             }
         }
         let asked = self.me.address.clone();
         let (silent, mirrors) = (Vec::new(), Vec::new());
-        let round =
-            JoinRound { queue, asked, steps: 0, silent, mirrors, refusal: None, not_admitted: None };
+        let round = JoinRound { queue, asked, steps: 0, silent, mirrors, refusal: None, not_admitted: None };
         self.ask_next(round, out);
     }
 
@@ -212,9 +212,7 @@ impl Node {
 
     /// Whoever is known to be joining at the address that `from` has answered at is `from`.
     fn disprove(&mut self, address: &str, from: &Peer) {
-        self.forget(address, |known| {
-            (!known.is_same_life(from)).then(|| NotAdmitted::Taken(from.clone()))
-        });
+        self.forget(address, |known| (!known.is_same_life(from)).then(|| NotAdmitted::Taken(from.clone())));
     }
 
     /// Forgets peers that are joining at an address, where there is a reason.
@@ -310,7 +308,8 @@ impl Node {
     /// Why this peer is not let in, and what to do about it.
     fn why_not(&self, member: &Peer, why: &NotAdmitted) -> String {
         let address = &self.me.address;
-        let remedy = "set `advertise` and `ports.chord` to what other machines can dial, or open the firewall";
+        let remedy =
+            "set `advertise` and `ports.chord` to what other machines can dial, or open the firewall";
         match why {
             NotAdmitted::Unreachable(Miss::Refused) => format!(
                 "{member} can't reach this peer at {address}, which it advertises: nobody listens there; {remedy}"

@@ -48,7 +48,8 @@ pub use interface::{Event, Input, Output, Status, Timer, Why};
 pub use joining::JoinRound;
 pub use lookup::Lookup;
 pub use message::{
-    Envelope, HandedOver, Miss, Neighbors, NotAdmitted, Outcome, Ownership, Read, Refusal, Rejection, Request, Response, VERSION,
+    Envelope, HandedOver, Miss, Neighbors, NotAdmitted, Outcome, Ownership, Read, Refusal, Rejection,
+    Request, Response, VERSION,
 };
 pub use node::Node;
 pub use peer::{Peer, Services};

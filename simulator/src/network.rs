@@ -228,11 +228,7 @@ impl Network {
         let slot = &mut self.hosts[host];
         slot.life += 1;
         slot.timers.clear();
-        let peer = Peer {
-            incarnation,
-            name: format!("p{host}").into(),
-            ..Peer::stranger(&slot.address)
-        };
+        let peer = Peer { incarnation, name: format!("p{host}").into(), ..Peer::stranger(&slot.address) };
         slot.node = Some(Node::new(peer, Services::default(), slot.config.clone()));
         self.note(host, "start", &"");
         self.input(host, Input::Watching(true));

@@ -49,7 +49,10 @@ fn the_second_peer_of_one_identity_is_refused_by_name_and_the_first_goes_on() {
         goes_on_without(&mut network, peers, second);
         let trouble = network.node(second).unwrap().trouble();
         let name = format!("is in use by p{first},");
-        assert!(trouble.contains("the identity 10.0.0.") && trouble.contains(&name), "seed {seed}: {trouble}");
+        assert!(
+            trouble.contains("the identity 10.0.0.") && trouble.contains(&name),
+            "seed {seed}: {trouble}"
+        );
         println!("seed {seed}: {} calls", network.calls() - calls);
     }
 }

@@ -25,8 +25,10 @@ fn ring(seed: u64) -> Network {
     }
     network.settle(MINUTE);
     let copied = |network: &Network| {
-        let keys = (0..PEERS).flat_map(|host| (0..12).map(move |number| Id::of(name(host, number).as_bytes())));
-        let kept = |key| network.nodes().filter(|node| node.keeper().read(key, 9, |_| true).total == 1).count();
+        let keys =
+            (0..PEERS).flat_map(|host| (0..12).map(move |number| Id::of(name(host, number).as_bytes())));
+        let kept =
+            |key| network.nodes().filter(|node| node.keeper().read(key, 9, |_| true).total == 1).count();
         keys.map(kept).all(|copies| copies == 3)
     };
     network.until("everything has its copies", MINUTE, copied);
@@ -89,7 +91,8 @@ fn a_leave_that_is_interrupted_anywhere_loses_no_entry() {
         assert_nothing_lost(&mut network, &publishers, &what);
         let of = |host: usize| (0..12).map(move |number| Id::of(name(host, number).as_bytes()));
         for key in publishers.iter().flat_map(|host| of(*host)) {
-            let copies = network.nodes().filter(|node| node.keeper().read(key, 9, |_| true).total == 1).count();
+            let copies =
+                network.nodes().filter(|node| node.keeper().read(key, 9, |_| true).total == 1).count();
             assert_eq!(copies, 3, "{what}: as many copies as before");
         }
     }

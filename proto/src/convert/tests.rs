@@ -7,7 +7,8 @@ use chord::index::{
     Reading, Source,
 };
 use chord::{
-    Envelope, HandedOver, Id, Miss, Neighbors, NotAdmitted, Ownership, Peer, Read, Request, Response, Services, VERSION,
+    Envelope, HandedOver, Id, Miss, Neighbors, NotAdmitted, Ownership, Peer, Read, Request, Response,
+    Services, VERSION,
 };
 
 use super::*;
