@@ -192,6 +192,11 @@ impl Detector {
         self.given_up.get(&peer.id).is_some_and(|gone| gone.incarnation >= peer.incarnation)
     }
 
+    /// Which life of a peer was given up; none: none, or it spoke again.
+    pub fn given_up_life(&self, id: Id) -> Option<u64> {
+        self.given_up.get(&id).map(|gone| gone.incarnation)
+    }
+
     /// Whether this life was given up so lately that others may not know yet. Later, one that others still
     /// name is asked again: it may have been given up wrongly.
     pub fn is_lately_given_up(&self, peer: &Peer, within: Duration) -> bool {

@@ -59,7 +59,7 @@ impl fmt::Display for Lost {
         }
         let hops = self.route.steps.len();
         write!(f, " after {hops} hop{}", if hops == 1 { "" } else { "s" })?;
-        let failed: Vec<String> = self.route.failed.iter().map(Miss::to_string).collect();
+        let failed: Vec<String> = self.route.failed.iter().map(NoAnswer::to_string).collect();
         match (failed.is_empty(), self.reason) {
             (false, _) => write!(f, ": {}", failed.join(", ")),
             (true, LostReason::NoWay) => f.write_str(": nobody was left to ask"),
@@ -74,12 +74,12 @@ pub struct Route {
     /// The calls that were answered, in order.
     pub steps: Vec<Step>,
     /// Peers that did not answer the question.
-    pub failed: Vec<Miss>,
+    pub failed: Vec<NoAnswer>,
 }
 
 /// A call of a lookup that brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Miss {
+pub struct NoAnswer {
     /// Who was asked.
     pub peer: Peer,
     /// What came instead.
@@ -111,7 +111,7 @@ impl Missed {
     }
 }
 
-impl fmt::Display for Miss {
+impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.what {
             Missed::Silent => "did not answer",
@@ -140,7 +140,7 @@ mod tests {
     fn a_lookup_that_failed_says_who_did_not_answer() {
         let miss = |number: u64, what| {
             let name = format!("p{number}").into();
-            Miss { peer: Peer { name, ..Peer::stranger(&format!("10.0.0.{number}:7300")) }, what }
+            NoAnswer { peer: Peer { name, ..Peer::stranger(&format!("10.0.0.{number}:7300")) }, what }
         };
         let step = Step { peer: Peer::stranger("10.0.0.1:7300"), took: Duration::ZERO };
         let mut lost = Lost { key: Id::default(), reason: LostReason::NoWay, route: Route::default() };

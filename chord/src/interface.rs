@@ -159,6 +159,13 @@ pub enum Why {
         /// What it wants to know.
         errand: Errand,
     },
+    /// To see who is at the address of a peer that wants to join.
+    DialBack {
+        /// Who wants to join.
+        joiner: Peer,
+        /// The first call was not answered.
+        again: bool,
+    },
     /// A lookup; with all that is known of it.
     Lookup(Box<Lookup>),
     /// Own entries, for a keeper.
@@ -199,6 +206,8 @@ pub enum Event {
     Joined(Peer),
     /// It can't join, in words for people. Said once for each new reason.
     CannotJoin(String),
+    /// It goes on as a later life of itself: others know a higher number for it than it had.
+    Renumbered(Peer),
     /// Its immediate successor is now this peer; none: it stands alone.
     Successor(Option<Peer>),
     /// Its predecessor is now this peer.

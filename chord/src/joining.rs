@@ -1,14 +1,16 @@
 //! Joining a ring, and who founds one.
 //!
 //! A joining peer asks its friends, then peers it remembers, one after another. Where all that it reaches
-//! are joining themselves, they tell each other whom they know, and the smallest identifier founds.
+//! are joining themselves, they tell each other whom they know, and the smallest identifier founds. Nobody
+//! enters, and nobody founds among others, who can't be reached at the address that it advertises.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::interface::{Event, Output, Status, Timer, Why, set_timer};
-use crate::message::{Outcome, Refusal, Rejection, Request, Response};
-use crate::{Id, Node, Peer};
+use crate::message::{Miss, NotAdmitted, Outcome, Refusal, Rejection, Request, Response};
+use crate::{Id, Node, Peer, SuccessorList};
 
 /// Joining peers that are remembered at most.
 const KNOWN: usize = 64;
@@ -22,6 +24,9 @@ const LONELY: u32 = 3;
 /// for many peers may at first lead to this one only.
 const MIRRORED: u32 = 8;
 
+/// Answers "busy" in a row after which others are asked, too: some six seconds.
+const BUSY: u32 = 60;
+
 /// What a joining peer knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Joining {
@@ -34,6 +39,13 @@ pub(crate) struct Joining {
     met_last_round: Vec<Id>,
     calm: u32,
     rounds: u32,
+    /// Another peer has called since the start, so the advertised address leads here.
+    pub(crate) reached: bool,
+    /// Whether its own address is among its friends: who is there?
+    names_itself: bool,
+    /// Whom to ask first in the next round: it was busy dialling back, or knows a later life of this peer.
+    first: Option<Peer>,
+    busy: u32,
     /// In words, why this has not worked yet.
     pub(crate) trouble: String,
 }
@@ -64,6 +76,8 @@ pub struct JoinRound {
     /// Addresses of friends that led back here.
     mirrors: Vec<Arc<str>>,
     refusal: Option<(Peer, Refusal)>,
+    /// Who does not let this peer in, and why.
+    not_admitted: Option<(Peer, NotAdmitted)>,
 }
 
 impl Node {
@@ -75,6 +89,7 @@ impl Node {
     }
 
     pub(crate) fn set_friends(&mut self, mut friends: Vec<Peer>) {
+        self.joining.names_itself = friends.iter().any(|peer| peer.address == self.me.address);
         friends.retain(|peer| peer.address != self.me.address);
         if !friends.is_empty() {
             self.joining.mirrored.get_or_insert(0);
@@ -82,19 +97,42 @@ impl Node {
         self.joining.friends = friends;
     }
 
-    /// Asks friends, peers remembered, and peers known to be joining, one after another.
+    pub(crate) fn on_join_timer(&mut self, after: Duration, out: &mut Vec<Output>) {
+        if self.status == Status::Joining {
+            self.door.pass(after);
+        }
+        self.join_round(out);
+    }
+
+    /// Asks friends, peers remembered, and peers known to be joining, one after another; a member that is not
+    /// alone only whoever knows a later life of it.
     pub(crate) fn join_round(&mut self, out: &mut Vec<Output>) {
+        let first = self.joining.first.take();
         let Joining { friends, remembered, known, .. } = &self.joining;
+        // Who answers for a peer that is said to be joining, is for the answer to say.
+        let whoever = |peer: &Peer| Peer { incarnation: 0, ..peer.clone() };
+        let itself = self.joining.names_itself.then(|| Peer::stranger(&self.me.address));
+        let others = friends.iter().chain(remembered).cloned().chain(known.values().map(whoever));
         let mut queue: Vec<Peer> = Vec::new();
-        for peer in friends.iter().chain(remembered).chain(known.values()) {
+        for peer in first.into_iter().chain(itself.into_iter().chain(others).filter(|_| self.seeks_a_ring()))
+        {
             if queue.iter().all(|other| other.address != peer.address) {
-                queue.push(peer.clone());
+                queue.push(peer);
             }
         }
         let asked = self.me.address.clone();
         let (silent, mirrors) = (Vec::new(), Vec::new());
-        let round = JoinRound { queue, asked, steps: 0, silent, mirrors, refusal: None };
+        let round = JoinRound { queue, asked, steps: 0, silent, mirrors, refusal: None, not_admitted: None };
         self.ask_next(round, out);
+    }
+
+    /// Whether it is in no ring, or alone in its own.
+    fn seeks_a_ring(&self) -> bool {
+        match self.status {
+            Status::Joining => true,
+            Status::Member => self.successors.first().is_none(),
+            Status::Leaving => false,
+        }
     }
 
     fn ask_next(&mut self, mut round: JoinRound, out: &mut Vec<Output>) {
@@ -114,14 +152,36 @@ impl Node {
         outcome: Outcome,
         out: &mut Vec<Output>,
     ) {
-        let alone = self.status == Status::Member && self.successors.first().is_none();
-        if self.status != Status::Joining && !alone {
+        if self.status == Status::Leaving {
             return;
         }
+        let busy = std::mem::take(&mut self.joining.busy);
         match outcome {
+            Outcome::Busy if busy < BUSY => {
+                self.joining.busy = busy + 1;
+                self.joining.first = Some(from);
+                return set_timer(out, Timer::Join, 50..150);
+            }
+            Outcome::Answer(Response::NotAdmitted(NotAdmitted::Outdated(latest))) => {
+                if self.outlive(latest, out) {
+                    round.queue.insert(0, from);
+                }
+            }
+            Outcome::Answer(Response::NotAdmitted(NotAdmitted::Unreachable(_))) if !self.seeks_a_ring() => {}
+            Outcome::Answer(Response::NotAdmitted(why)) => {
+                self.stand_down(out);
+                round.not_admitted = Some((from, why));
+            }
+            _ if !self.seeks_a_ring() => return,
+            Outcome::Answer(_) if from.is_same_life(&self.me) => {
+                if round.asked != self.me.address {
+                    self.joining.friends.retain(|friend| friend.address != round.asked);
+                    round.mirrors.push(round.asked.clone());
+                }
+            }
             Outcome::Answer(_) if from.id == self.me.id => {
-                self.joining.friends.retain(|friend| friend.address != round.asked);
-                round.mirrors.push(round.asked.clone());
+                self.stand_down(out);
+                round.not_admitted = Some((from.clone(), NotAdmitted::Taken(from)));
             }
             Outcome::Answer(Response::Neighbors(neighbors)) => {
                 return self.become_member(from, neighbors.successors, out);
@@ -132,14 +192,17 @@ impl Node {
                 }
             }
             Outcome::Answer(Response::Joining(peers)) => {
+                self.disprove(&round.asked, &from);
                 peers.into_iter().for_each(|peer| self.know(peer));
             }
-            Outcome::Busy => round.queue.push(from),
+            _ if round.asked == self.me.address => {}
             Outcome::Refused(refusal @ (Refusal::WrongRing(_) | Refusal::WrongVersion(_))) => {
                 round.refusal = Some((from, refusal));
             }
             Outcome::Silent | Outcome::Refused(_) => {
-                self.joining.known.retain(|_, known| known.address != from.address);
+                let silent = matches!(outcome, Outcome::Silent);
+                let why = NotAdmitted::Unreachable(if silent { Miss::Silent } else { Miss::Refused });
+                self.forget(&round.asked, |_| Some(why.clone()));
                 round.silent.push(from);
             }
             _ => {}
@@ -147,11 +210,26 @@ impl Node {
         self.ask_next(round, out);
     }
 
+    /// Whoever is known to be joining at the address that `from` has answered at is `from`.
+    fn disprove(&mut self, address: &str, from: &Peer) {
+        self.forget(address, |known| (!known.is_same_life(from)).then(|| NotAdmitted::Taken(from.clone())));
+    }
+
+    /// Forgets peers that are joining at an address, where there is a reason.
+    fn forget(&mut self, address: &str, why: impl Fn(&Peer) -> Option<NotAdmitted>) {
+        let door = &mut self.door;
+        self.joining.known.retain(|_, known| {
+            let why = (*known.address == *address).then(|| why(known)).flatten();
+            why.as_ref().inspect(|why| door.turn_away(known, (*why).clone()));
+            why.is_none()
+        });
+    }
+
     fn know(&mut self, peer: Peer) {
-        let known = &mut self.joining.known;
-        if peer.id == self.me.id {
+        if peer.id == self.me.id || self.door.turned_away(&peer).is_some() {
             return;
         }
+        let known = &mut self.joining.known;
         if known.len() < KNOWN || known.contains_key(&peer.id) {
             let slot = known.entry(peer.id).or_insert_with(|| peer.clone());
             if peer.supersedes(slot) {
@@ -174,14 +252,16 @@ impl Node {
         let unreachable = joining.friends.iter().any(|f| round.silent.iter().any(|s| s.address == f.address));
         let patience = if unreachable { CALM.1 } else { CALM.0 };
         let smallest = joining.known.keys().next().is_some_and(|smallest| self.me.id < *smallest);
-        let wrong_ring = round.refusal.is_some();
+        let refused = round.refusal.is_some();
         // A name that was looked up meanwhile may be among the friends again.
         let mirror = |friend: &Peer| round.mirrors.contains(&friend.address);
         let lonely = joining.known.is_empty() && joining.friends.iter().all(mirror);
         joining.mirrored = joining.mirrored.map(|rounds| if lonely { rounds + 1 } else { 0 });
         let nobody_left = (joining.remembered.is_empty() || joining.rounds >= LONELY)
             && joining.mirrored.is_none_or(|rounds| rounds >= MIRRORED);
-        if (lonely && nobody_left) || (smallest && !wrong_ring && joining.calm >= patience) {
+        // Where others are, who founds must be reached by them.
+        let chosen = smallest && joining.reached && !refused && joining.calm >= patience;
+        if ((lonely && nobody_left) || chosen) && round.not_admitted.is_none() {
             return self.found(out);
         }
 
@@ -203,6 +283,9 @@ impl Node {
     fn trouble_of(&self, round: &JoinRound) -> String {
         let list =
             |peers: &[Peer]| peers.iter().map(|peer| peer.address.to_string()).collect::<Vec<_>>().join(", ");
+        if let Some((member, why)) = &round.not_admitted {
+            return self.why_not(member, why);
+        }
         match &round.refusal {
             Some((friend, Refusal::WrongRing(theirs))) => format!(
                 "{} is of ring \"{theirs}\", this peer of ring \"{}\": set the same `ring`, or another friend",
@@ -219,6 +302,36 @@ impl Node {
             }
             _ if self.joining.is_mirrored() => "all friends are this peer itself; it will found".into(),
             _ => format!("no friend answers ({}); trying on", list(&round.silent)),
+        }
+    }
+
+    /// Why this peer is not let in, and what to do about it.
+    fn why_not(&self, member: &Peer, why: &NotAdmitted) -> String {
+        let address = &self.me.address;
+        let remedy =
+            "set `advertise` and `ports.chord` to what other machines can dial, or open the firewall";
+        match why {
+            NotAdmitted::Unreachable(Miss::Refused) => format!(
+                "{member} can't reach this peer at {address}, which it advertises: nobody listens there; {remedy}"
+            ),
+            NotAdmitted::Unreachable(Miss::Silent) => format!(
+                "{member} can't reach this peer at {address}, which it advertises: nothing answers; {remedy}"
+            ),
+            NotAdmitted::Unreachable(Miss::Foreign) => format!(
+                "{member} finds no peer of this ring at {address}, which this peer advertises: something else \
+                 answers there; {remedy}"
+            ),
+            NotAdmitted::Taken(other) if other.id == self.me.id => format!(
+                "the identity {address} is in use by {}, which answers there when {member} dials it: give this \
+                 peer an `advertise` or a `ports.chord` of its own, or stop the other one",
+                other.name
+            ),
+            NotAdmitted::Taken(other) => format!(
+                "{address}, which this peer advertises, leads to {other} when {member} dials it; {remedy}"
+            ),
+            NotAdmitted::Outdated(latest) => {
+                format!("{member} knows a later life of this peer, with incarnation {latest}")
+            }
         }
     }
 
@@ -248,6 +361,7 @@ impl Node {
         self.status = Status::Member;
         self.joining.trouble.clear();
         self.joining.known.clear();
+        self.joining.first = None;
         self.stabilize_soon(out);
         set_timer(out, Timer::FixFinger, 50..200);
         set_timer(out, Timer::Repair, 500..1000);
@@ -259,25 +373,75 @@ impl Node {
         self.drive_publisher(out);
     }
 
+    /// Another peer takes this one for a later life of it, which may be a second process with this identity, or
+    /// one whose clock was ahead. Whoever says so is asked to dial back, which tells.
+    pub(crate) fn hear_of_self(&mut self, incarnation: u64, from: &Peer, out: &mut Vec<Output>) {
+        let later = incarnation > self.me.incarnation;
+        if later && self.status == Status::Member && self.joining.first.is_none() {
+            self.joining.first = Some(Peer { incarnation: 0, ..from.clone() });
+            set_timer(out, Timer::Join, 50..150);
+        }
+    }
+
+    /// Goes on as a life later than `latest`, which is none: the address leads here. False: there is no later one.
+    fn outlive(&mut self, latest: u64, out: &mut Vec<Output>) -> bool {
+        let Some(next) = latest.max(self.me.incarnation).checked_add(1) else { return false };
+        self.me.incarnation = next;
+        self.contacts.renew(&self.me);
+        out.push(Output::Event(Event::Renumbered(self.me.clone())));
+        if self.status == Status::Member {
+            // Both neighbours drop the earlier lives as soon as this one speaks.
+            for neighbor in self.predecessor.iter().chain(self.successors.first()) {
+                self.call(neighbor.clone(), Request::Poke, Why::Tell, out);
+            }
+            self.stabilize_soon(out);
+        }
+        true
+    }
+
+    /// A member that is not let in any more, or was never: its place is another's.
+    fn stand_down(&mut self, out: &mut Vec<Output>) {
+        if self.status != Status::Member {
+            return;
+        }
+        self.status = Status::Joining;
+        self.joining.remembered = self.successors.as_slice().to_vec();
+        self.successors = SuccessorList::new(self.me.id, self.config.successors);
+        (self.predecessor, self.operation, self.notifier, self.last_seen) = (None, None, None, None);
+        self.complete = None;
+        self.hand_overs.clear();
+        set_timer(out, Timer::Join, 200..500);
+    }
+
     /// Tells a joining peer its place, or who is closer to it.
-    pub(crate) fn serve_join(&mut self, from: &Peer) -> Result<Response, Rejection> {
+    pub(crate) fn serve_join(&mut self, from: &Peer, out: &mut Vec<Output>) -> Result<Response, Rejection> {
         match self.status {
             Status::Leaving => Err(Rejection::NotMember),
             _ if from.id == self.me.id => Ok(Response::Done),
             Status::Joining => {
+                if let Some(why) = self.door.turned_away(from) {
+                    return Ok(Response::NotAdmitted(why.clone()));
+                }
                 self.know(from.clone());
                 let known = self.joining.known.values().filter(|peer| peer.id != from.id);
                 Ok(Response::Joining(known.chain([&self.me]).cloned().collect()))
             }
             Status::Member => {
                 let next = self.successors.first().map_or(self.me.id, |peer| peer.id);
-                if from.id.is_between(self.me.id, next) {
-                    return match self.operation {
-                        Some(_) => Err(Rejection::Busy),
-                        None => Ok(Response::Neighbors(self.neighbors())),
-                    };
+                // Where an earlier life of it follows, this is its place, too.
+                let here = from.id.is_within(self.me.id, next);
+                let later = self.later_life(from);
+                if !here && later.is_none() {
+                    return Ok(Response::Closer { peers: self.preceding(from.id, &[]), last: false });
                 }
-                Ok(Response::Closer { peers: self.preceding(from.id, &[]), last: false })
+                match (self.dial_back(from, out), later) {
+                    (Some(Err(why)), _) => Ok(Response::NotAdmitted(why)),
+                    (Some(Ok(())), Some(later)) => Ok(Response::NotAdmitted(NotAdmitted::Outdated(later))),
+                    (Some(Ok(())), None) if self.operation.is_none() => {
+                        Ok(Response::Neighbors(self.neighbors()))
+                    }
+                    _ => Err(Rejection::Busy),
+                }
             }
         }
     }

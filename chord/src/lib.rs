@@ -19,6 +19,7 @@
 mod config;
 mod contacts;
 mod detector;
+mod dial_back;
 mod error;
 mod fingers;
 mod found;
@@ -45,14 +46,14 @@ pub use config::Config;
 pub use contacts::{Contacts, News};
 pub use error::ConfigError;
 pub use fingers::FingerTable;
-pub use found::{Found, Lost, LostReason, Miss, Missed, Route, Step, Ticket};
+pub use found::{Found, Lost, LostReason, Missed, NoAnswer, Route, Step, Ticket};
 pub use id::{Id, NotAnId};
 pub use interface::{Event, Input, Output, Status, Timer, Why};
 pub use joining::JoinRound;
 pub use lookup::Lookup;
 pub use message::{
-    Envelope, Errand, HandedOver, Neighbors, Outcome, Ownership, Read, Refusal, Rejection, Request, Response,
-    VERSION,
+    Envelope, Errand, HandedOver, Miss, Neighbors, NotAdmitted, Outcome, Ownership, Read, Refusal, Rejection,
+    Request, Response, VERSION,
 };
 pub use node::Node;
 pub use peer::{Peer, Services};

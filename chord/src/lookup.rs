@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::found::{Found, Lost, LostReason, Miss, Missed, Route, Step, Ticket};
+use crate::found::{Found, Lost, LostReason, Missed, NoAnswer, Route, Step, Ticket};
 use crate::index::{KeptArc, Reading, Source};
 use crate::interface::{Output, Status, Timer, Why, about};
 use crate::message::{Outcome, Ownership, Read, Request, Response};
@@ -193,7 +193,7 @@ impl Node {
         if matches!(outcome, Outcome::Answer(_)) {
             lookup.route.steps.push(Step { peer: from.clone(), took });
         } else {
-            lookup.route.failed.push(Miss { peer: from.clone(), what: Missed::from(&outcome) });
+            lookup.route.failed.push(NoAnswer { peer: from.clone(), what: Missed::from(&outcome) });
         }
         match (lookup.phase, outcome) {
             (Phase::Route, Outcome::Answer(Response::Closer { peers, last })) => {
@@ -332,7 +332,7 @@ impl Lookup {
     /// Asks `entry` who stands next behind `me`, `me` left out.
     pub(crate) fn beside(me: &Peer, entry: Peer, left: Duration) -> Lookup {
         let mut lookup = Lookup::new(Purpose::Neighbor, me.id.next(), Read::Nothing, left);
-        lookup.route.failed.push(Miss { peer: me.clone(), what: Missed::NotMember });
+        lookup.route.failed.push(NoAnswer { peer: me.clone(), what: Missed::NotMember });
         lookup.candidates.push(Candidate { peer: entry, last: false });
         lookup
     }

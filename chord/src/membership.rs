@@ -116,6 +116,9 @@ impl Node {
     pub(crate) fn follow(&mut self, head: Peer, neighbors: Neighbors, out: &mut Vec<Output>) {
         self.adopt(&head, &neighbors, out);
         self.check_successor();
+        let named = neighbors.predecessor.iter().chain(&neighbors.successors);
+        let selves = named.filter(|peer| peer.id == self.me.id).map(|peer| peer.incarnation);
+        self.hear_of_self(selves.max().unwrap_or_default(), &head, out);
         let closer = neighbors
             .predecessor
             .clone()

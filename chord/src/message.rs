@@ -27,7 +27,7 @@ pub struct Envelope {
 /// What one peer asks of another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
-    /// Where is my place? Answered by `Neighbors`, `Closer` or `Joining`.
+    /// Where is my place? Answered by `Neighbors`, `Closer`, `Joining` or `NotAdmitted`.
     Join,
     /// Who are your neighbours? Answered by `Neighbors`, or `Unchanged` where their digest is `seen`.
     Stabilize {
@@ -194,6 +194,8 @@ pub enum Response {
     },
     /// The one asked is joining, too; the joining peers that it knows of, itself included.
     Joining(Vec<Peer>),
+    /// The asker can't be let in.
+    NotAdmitted(NotAdmitted),
     /// The one asked holds itself responsible.
     Owner(Box<Ownership>),
     /// What was read without a question of responsibility.
@@ -217,6 +219,28 @@ pub enum Response {
     },
     /// Peers that the one asked knows besides.
     Contacts(Vec<News>),
+}
+
+/// Why a joining peer is not let in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum NotAdmitted {
+    /// The address that it advertises was dialled, in vain.
+    Unreachable(Miss),
+    /// This other peer, or other life of it, answers at that address.
+    Taken(Peer),
+    /// The address leads to it, but a later life of it was here, with this number: it has to take a higher one.
+    Outdated(u64),
+}
+
+/// What was found at an address that does not lead to the peer that advertises it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Miss {
+    /// Nobody listens.
+    Refused,
+    /// Nothing came within the deadline, twice.
+    Silent,
+    /// Something else than a peer of this ring and protocol version.
+    Foreign,
 }
 
 /// Who stands next to a peer.

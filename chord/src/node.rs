@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::contacts::Contacts;
 use crate::detector::{Detector, Verdict};
+use crate::dial_back::Door;
 use crate::fingers::FingerTable;
 use crate::gossip::Gossip;
 use crate::index::{HandOver, Keeper, Publisher};
@@ -53,6 +54,7 @@ pub struct Node {
     /// Rounds of fixing fingers without a change.
     pub(crate) finger_rounds: u32,
     pub(crate) joining: Joining,
+    pub(crate) door: Door,
     pub(crate) reunion: Reunion,
     pub(crate) leaving: Option<Leaving>,
     pub(crate) keeper: Keeper,
@@ -96,6 +98,7 @@ impl Node {
             last_seen: None,
             finger_rounds: 0,
             joining: Joining::default(),
+            door: Door::default(),
             reunion: Reunion::default(),
             leaving: None,
             keeper: Keeper::default(),
@@ -137,26 +140,36 @@ impl Node {
     /// Answers another peer from local state; never waits.
     ///
     /// # Errors
-    /// Why the request was turned down; then nothing has changed.
+    /// Why the request was turned down; then nothing has changed (but that a peer which was taken for a later
+    /// life of itself looks into that).
     pub fn serve(
         &mut self,
         envelope: &Envelope,
         request: Request,
         out: &mut Vec<Output>,
     ) -> Result<Response, Rejection> {
-        self.admit(envelope)?;
         let from = &envelope.sender;
-        self.meet(from);
-        // A name that leads to many peers may lead to this one, which then asks itself.
-        let other = from.id != self.me.id;
-        if other {
-            self.hear(from);
+        self.admit(envelope).inspect_err(|_| {
+            if envelope.ring == self.config.ring && envelope.addressee == Some(self.me.id) {
+                self.hear_of_self(envelope.incarnation, from, out);
+            }
+        })?;
+        if self.status == Status::Joining {
+            self.joining.reached |= from.id != self.me.id;
         }
-        if other && self.status != Status::Joining && request != Request::Join {
-            self.contacts.hear(from);
+        // Whoever wants to join is met once it was dialled back.
+        if request != Request::Join {
+            self.meet(from);
+            // A name that leads to many peers may lead to this one, which then asks itself.
+            if from.id != self.me.id {
+                self.hear(from);
+                if self.status != Status::Joining {
+                    self.contacts.hear(from);
+                }
+            }
         }
         match request {
-            Request::Join => self.serve_join(from),
+            Request::Join => self.serve_join(from, out),
             Request::Stabilize { seen } => self.serve_stabilize(seen),
             Request::NextHop { key, avoid, last, read } => self.serve_next_hop(key, &avoid, last, read),
             Request::Ping if self.status == Status::Leaving => Err(Rejection::NotMember),
@@ -219,7 +232,7 @@ impl Node {
             }
             Input::Reply { from, why, took, outcome } => self.on_reply(from, why, took, outcome, out),
             Input::Timer { timer, after } => match timer {
-                Timer::Join => self.join_round(out),
+                Timer::Join => self.on_join_timer(after, out),
                 Timer::Stabilize => self.stabilize(after, out),
                 Timer::FixFinger => self.fix_finger(out),
                 Timer::Probe => self.probe(after, out),
@@ -232,8 +245,14 @@ impl Node {
     }
 
     fn on_reply(&mut self, from: Peer, why: Why, took: Duration, outcome: Outcome, out: &mut Vec<Output>) {
-        // Who asks for another peer concludes nothing from silence, or suspicion would spread like a rumour.
-        if !matches!((&why, &outcome), (Why::Relay { .. }, Outcome::Silent | Outcome::Refused(_))) {
+        let tells = match why {
+            // A peer that is joining is no member to be remembered.
+            Why::Join(_) | Why::DialBack { .. } => false,
+            // Who asks for another peer concludes nothing from silence, or suspicion would spread like a rumour.
+            Why::Relay { .. } => !matches!(outcome, Outcome::Silent | Outcome::Refused(_)),
+            _ => true,
+        };
+        if tells {
             self.observe(&from, &outcome, out);
         }
         if matches!(outcome, Outcome::Answer(_)) && from.incarnation != 0 {
@@ -254,6 +273,7 @@ impl Node {
             Why::HandOver { arc, reached } => self.on_handed_over(from, (arc, reached), outcome, out),
             Why::Withdraw | Why::Farewell => self.on_farewell(&why, out),
             Why::Gossip { compare } => self.on_gossip(from, compare, outcome, out),
+            Why::DialBack { joiner, again } => self.on_dialled_back(from, (joiner, again), outcome, out),
             Why::Tell | Why::Probe => {}
         }
     }
@@ -285,7 +305,7 @@ impl Node {
     }
 
     /// A peer spoke: pointers to its earlier lives count as dead at once.
-    fn meet(&mut self, peer: &Peer) {
+    pub(crate) fn meet(&mut self, peer: &Peer) {
         if peer.id == self.me.id {
             return;
         }
@@ -373,6 +393,7 @@ impl Node {
         self.notice_pause(after, out);
         self.listen_for_predecessor(after, out);
         self.detector.pass(after);
+        self.door.pass(after);
         self.reunion.pass(after);
         self.contacts.pass(after);
         self.gossip.pass(after);

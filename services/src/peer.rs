@@ -180,6 +180,7 @@ impl Peer {
         self.spawn(chord_service::report_health(handle.clone(), health, self.cancel.clone()));
         self.spawn(chord_service::feed(catalog, handle.clone(), self.cancel.clone()));
         self.spawn(remember(handle.clone(), state.clone(), self.cancel.clone()));
+        self.spawn(note_lives(handle.clone(), state.clone(), self.cancel.clone()));
         self.handle = Some(handle);
         Ok(())
     }
@@ -374,6 +375,18 @@ fn core_config(config: &PeerConfig) -> ::chord::Config {
         lease: config.index.lease,
         ..::chord::Config::default()
     }
+}
+
+/// Notes each later number that the node takes for itself, so that its next life is later still.
+async fn note_lives(handle: Handle, state: StateFolder, cancel: CancellationToken) {
+    let mut lives = handle.lives();
+    while let Some(Ok(())) = cancel.run_until_cancelled(lives.changed()).await {
+        let number = lives.borrow_and_update().incarnation;
+        if let Err(error) = state.note_incarnation(number) {
+            tracing::warn!("incarnation {number} can't be noted: {error}");
+        }
+    }
+    cancel.cancelled().await;
 }
 
 /// Notes now and then which peers were met, so that a later start finds the ring without its friends.

@@ -19,6 +19,11 @@ use crate::config::{HostPort, Service};
 
 /// Remembered peers at most.
 pub const MAX_PEERS: usize = 64;
+/// The lowest bits of an incarnation are drawn at random, lest two processes that were given one identity and
+/// start in the same millisecond take the same number, and nothing tells them apart. With these a million pairs
+/// that start in the same second hold one such; and the number stays below 2^53, which every reader of JSON
+/// takes in exactly, until the year 2248.
+const RANDOM_BITS: u32 = 10;
 /// A file of the state folder is read up to this many bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
@@ -128,25 +133,36 @@ impl StateFolder {
     }
 
     /// The number of a new life: higher than all before it, and not below the clock (milliseconds since
-    /// 1970), so that a peer which lost its folder is newer, too. It is on the disk when this returns. Call it
-    /// with the chord service's part locked.
+    /// 1970, and random bits), so that a peer which lost its folder is newer, too. It is on the disk when this
+    /// returns. Call it with the chord service's part locked.
     pub fn next_incarnation(&self, now: SystemTime) -> Result<u64, StateError> {
-        let path = self.path.join("incarnation");
         let clock = now.duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis().max(1) as u64);
-        let stored = match read_bounded(&path) {
+        let clock = clock << RANDOM_BITS | rand::random_range(0..1 << RANDOM_BITS);
+        let stored = self.incarnation()?.and_then(|number| number.checked_add(1));
+        let next = clock.max(stored.unwrap_or(0));
+        self.note_incarnation(next)?;
+        Ok(next)
+    }
+
+    /// Notes the number that this peer's life has now. It is on the disk when this returns.
+    pub fn note_incarnation(&self, number: u64) -> Result<(), StateError> {
+        self.replace("incarnation", format!("{number}\n").as_bytes())
+    }
+
+    /// The number of the latest life; none: there was none, or it can't be read.
+    fn incarnation(&self) -> Result<Option<u64>, StateError> {
+        let path = self.path.join("incarnation");
+        match read_bounded(&path) {
             Ok(bytes) => {
-                let number = String::from_utf8_lossy(&bytes).trim().parse::<u64>().ok();
+                let number = String::from_utf8_lossy(&bytes).trim().parse().ok();
                 if number.is_none() {
                     tracing::warn!(file = %path.display(), "unreadable incarnation: the clock's is taken");
                 }
-                number.and_then(|number| number.checked_add(1)).unwrap_or(0)
+                Ok(number)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(failed(&path, "read")(error)),
-        };
-        let next = clock.max(stored);
-        self.replace("incarnation", format!("{next}\n").as_bytes())?;
-        Ok(next)
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&path, "read")(error)),
+        }
     }
 
     /// The peers remembered, latest first; lines that are no address are skipped.
@@ -259,10 +275,25 @@ mod tests {
     fn incarnations_grow_even_when_the_clock_is_set_back() {
         let (_root, folder) = folder();
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
-        assert_eq!(folder.next_incarnation(at(1000)).unwrap(), 1_000_000);
-        assert_eq!(folder.next_incarnation(at(10)).unwrap(), 1_000_001);
-        assert_eq!(folder.next_incarnation(UNIX_EPOCH - Duration::from_secs(5)).unwrap(), 1_000_002);
-        assert_eq!(folder.next_incarnation(at(2000)).unwrap(), 2_000_000);
+        let first = folder.next_incarnation(at(1000)).unwrap();
+        assert_eq!(first >> RANDOM_BITS, 1_000_000);
+        assert_eq!(folder.next_incarnation(at(10)).unwrap(), first + 1);
+        assert_eq!(folder.next_incarnation(UNIX_EPOCH - Duration::from_secs(5)).unwrap(), first + 2);
+        assert_eq!(folder.next_incarnation(at(2000)).unwrap() >> RANDOM_BITS, 2_000_000);
+        folder.note_incarnation(u64::MAX - 5).unwrap();
+        assert_eq!(folder.next_incarnation(at(3000)).unwrap(), u64::MAX - 4);
+    }
+
+    #[test]
+    fn two_that_start_in_one_millisecond_differ_mostly() {
+        let now = UNIX_EPOCH + Duration::from_secs(1000);
+        let numbers: std::collections::BTreeSet<u64> = (0..20)
+            .map(|_| {
+                let (_root, folder) = folder();
+                folder.next_incarnation(now).unwrap()
+            })
+            .collect();
+        assert!(numbers.len() > 10, "{numbers:?}");
     }
 
     #[test]
@@ -270,7 +301,8 @@ mod tests {
         let (_root, folder) = folder();
         for garbage in ["", "abc", "-3", "99999999999999999999999", "18446744073709551615"] {
             std::fs::write(folder.path().join("incarnation"), garbage).unwrap();
-            assert_eq!(folder.next_incarnation(UNIX_EPOCH + Duration::from_secs(7)).unwrap(), 7000);
+            let next = folder.next_incarnation(UNIX_EPOCH + Duration::from_secs(7)).unwrap();
+            assert_eq!(next >> RANDOM_BITS, 7000, "{garbage}");
         }
     }
 

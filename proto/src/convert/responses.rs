@@ -1,6 +1,6 @@
 //! The answers of peers to each other, both ways.
 
-use chord::{Id, Ownership, Peer, Response};
+use chord::{Id, Miss, NotAdmitted, Ownership, Peer, Response};
 
 use super::peers::{wire_news, wire_peers};
 use super::{
@@ -72,6 +72,7 @@ impl Answer for wire::JoinResponse {
             Response::Neighbors(neighbors) => Some(Answer::Neighbors(neighbors.into())),
             Response::Closer { peers, .. } => Some(Answer::Closer(wire::Peers { peers: wire_peers(peers) })),
             Response::Joining(peers) => Some(Answer::Joining(wire::Peers { peers: wire_peers(peers) })),
+            Response::NotAdmitted(why) => Some(Answer::NotAdmitted(why.into())),
             _ => return Err(Mismatch),
         };
         Ok(wire::JoinResponse { answer, responder: Some(me.clone().into()) })
@@ -89,6 +90,7 @@ impl Answer for wire::JoinResponse {
             Some(Answer::Joining(joining)) => {
                 Response::Joining(list(joining.peers, MAX_PEERS + 1, "joining.peers")?)
             }
+            Some(Answer::NotAdmitted(why)) => Response::NotAdmitted(why.try_into()?),
         };
         Ok((response, responder(self.responder)?))
     }
@@ -121,6 +123,40 @@ impl Answer for wire::ContactsResponse {
 
     fn into_core(self) -> Result<(Response, Option<Peer>), Malformed> {
         Ok((Response::Contacts(list(self.news, MAX_NEWS, "ContactsResponse.news")?), None))
+    }
+}
+
+impl From<NotAdmitted> for wire::NotAdmitted {
+    fn from(why: NotAdmitted) -> wire::NotAdmitted {
+        use wire::not_admitted::Reason;
+        let reason = match why {
+            NotAdmitted::Unreachable(Miss::Refused) => Reason::Unreachable(wire::Miss::Refused.into()),
+            NotAdmitted::Unreachable(Miss::Silent) => Reason::Unreachable(wire::Miss::Silent.into()),
+            NotAdmitted::Unreachable(Miss::Foreign) => Reason::Unreachable(wire::Miss::Foreign.into()),
+            NotAdmitted::Taken(peer) => Reason::Taken(peer.into()),
+            NotAdmitted::Outdated(latest) => Reason::Outdated(latest),
+        };
+        wire::NotAdmitted { reason: Some(reason) }
+    }
+}
+
+impl TryFrom<wire::NotAdmitted> for NotAdmitted {
+    type Error = Malformed;
+
+    fn try_from(why: wire::NotAdmitted) -> Result<NotAdmitted, Malformed> {
+        use wire::not_admitted::Reason;
+        Ok(match required(why.reason, "NotAdmitted.reason")? {
+            Reason::Unreachable(miss) => NotAdmitted::Unreachable(match wire::Miss::try_from(miss) {
+                Ok(wire::Miss::Refused) => Miss::Refused,
+                Ok(wire::Miss::Silent) => Miss::Silent,
+                Ok(wire::Miss::Foreign) => Miss::Foreign,
+                Ok(wire::Miss::Unspecified) | Err(_) => {
+                    return Err(malformed("NotAdmitted.unreachable", "it is none that is known"));
+                }
+            }),
+            Reason::Taken(peer) => NotAdmitted::Taken(peer.try_into()?),
+            Reason::Outdated(latest) => NotAdmitted::Outdated(latest),
+        })
     }
 }
 

@@ -7,8 +7,8 @@ use chord::index::{
     Reading, Source,
 };
 use chord::{
-    Envelope, Errand, HandedOver, Id, Neighbors, News, Ownership, Peer, Read, Request, Response, Services,
-    VERSION,
+    Envelope, Errand, HandedOver, Id, Miss, Neighbors, News, NotAdmitted, Ownership, Peer, Read, Request,
+    Response, Services, VERSION,
 };
 
 use super::*;
@@ -167,10 +167,17 @@ fn every_response_comes_back_as_it_was() {
     let neighbors = Neighbors { predecessor: Some(peer(1)), successors: vec![peer(3), peer(4)] };
     let neighbors = Response::Neighbors(neighbors);
     let closer = |last| Response::Closer { peers: vec![peer(3)], last };
-    for response in
-        [Response::Done, neighbors.clone(), closer(false), Response::Joining(vec![peer(7), peer(2)])]
+    let reasons = [Miss::Refused, Miss::Silent, Miss::Foreign].map(NotAdmitted::Unreachable);
+    let reasons = reasons.into_iter().chain([NotAdmitted::Taken(peer(9)), NotAdmitted::Outdated(7)]);
+    let joining = Response::Joining(vec![peer(7), peer(2)]);
+    for response in [Response::Done, neighbors.clone(), closer(false), joining]
+        .into_iter()
+        .chain(reasons.map(Response::NotAdmitted))
     {
         assert_eq!(back::<wire::JoinResponse>(&response), (response, me.clone()));
+    }
+    for reason in [None, Some(wire::not_admitted::Reason::Unreachable(9))] {
+        assert!(NotAdmitted::try_from(wire::NotAdmitted { reason }).is_err());
     }
     for response in [neighbors, Response::Unchanged, Response::Neighbors(Neighbors::default())] {
         assert_eq!(back::<wire::StabilizeResponse>(&response), (response, None));

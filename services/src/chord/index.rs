@@ -26,7 +26,7 @@ impl IndexService for Index {
         let (name, key) = key_of(&request.into_inner().name)?;
         let (found, elapsed) =
             ring::find(&self.handle, key, Read::Key(MAX_SOURCES), self.lookup_timeout).await?;
-        Ok(Response::new(convert::found(self.handle.me().clone(), name, found, elapsed)))
+        Ok(Response::new(convert::found(self.handle.me(), name, found, elapsed)))
     }
 
     async fn list_names(&self, request: Request<ListNamesRequest>) -> Answered<ListNamesResponse> {

@@ -91,7 +91,7 @@ pub async fn report_health(handle: Handle, health: HealthReporter, cancel: Cance
 async fn answer<Q: Question, A: Answer>(handle: &Handle, request: Request<Q>) -> Result<Response<A>, Status> {
     let (envelope, request) = request.into_inner().into_core().map_err(invalid)?;
     let response = handle.serve(envelope, request).await.map_err(refusal)?;
-    let message = A::of(response, handle.me()).map_err(|mismatch| Status::internal(mismatch.to_string()))?;
+    let message = A::of(response, &handle.me()).map_err(|mismatch| Status::internal(mismatch.to_string()))?;
     Ok(Response::new(message))
 }
 

@@ -85,7 +85,7 @@ impl ChordService for Ring {
             None => return Err(Status::invalid_argument("target is missing: give a key or a name")),
         };
         let found = find(&self.handle, key, Read::Nothing, self.lookup_timeout).await?;
-        Ok(Response::new(convert::found_successor(self.handle.me().clone(), found.0, found.1)))
+        Ok(Response::new(convert::found_successor(self.handle.me(), found.0, found.1)))
     }
 }
 

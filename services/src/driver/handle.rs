@@ -20,14 +20,14 @@ const SNAPSHOT: Duration = Duration::from_secs(5);
 /// Asks the task that owns the node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    me: Peer,
-    ring: Arc<str>,
-    calls: Arc<Calls>,
-    control: mpsc::Sender<Asked>,
-    bulk: mpsc::Sender<Asked>,
-    commands: mpsc::Sender<Command>,
-    events: broadcast::Sender<Event>,
-    status: watch::Receiver<Status>,
+    pub(super) me: watch::Receiver<Peer>,
+    pub(super) ring: Arc<str>,
+    pub(super) calls: Arc<Calls>,
+    pub(super) control: mpsc::Sender<Asked>,
+    pub(super) bulk: mpsc::Sender<Asked>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) events: broadcast::Sender<Event>,
+    pub(super) status: watch::Receiver<Status>,
 }
 
 /// A request of another peer.
@@ -132,22 +132,14 @@ impl Snapshot {
 }
 
 impl Handle {
-    pub(super) fn new(
-        node: &Node,
-        calls: Arc<Calls>,
-        control: mpsc::Sender<Asked>,
-        bulk: mpsc::Sender<Asked>,
-        commands: mpsc::Sender<Command>,
-        events: broadcast::Sender<Event>,
-        status: watch::Receiver<Status>,
-    ) -> Handle {
-        let (me, ring) = (node.me().clone(), node.config().ring.clone());
-        Handle { me, ring, calls, control, bulk, commands, events, status }
+    /// This peer, in the life that it has now.
+    pub fn me(&self) -> Peer {
+        self.me.borrow().clone()
     }
 
-    /// This peer.
-    pub fn me(&self) -> &Peer {
-        &self.me
+    /// The same, as it changes: only its incarnation ever does.
+    pub fn lives(&self) -> watch::Receiver<Peer> {
+        self.me.clone()
     }
 
     /// This peer's ring.

@@ -60,8 +60,18 @@ pub fn spawn(
     let (commands, command_queue) = mpsc::channel(COMMANDS);
     let (events, _) = broadcast::channel(EVENTS);
     let (status, status_seen) = watch::channel(node.status());
-    let handle = Handle::new(&node, calls.clone(), control, bulk, commands, events.clone(), status_seen);
     let me = node.me().clone();
+    let (lives, life) = watch::channel(me.clone());
+    let handle = Handle {
+        me: life,
+        ring: node.config().ring.clone(),
+        calls: calls.clone(),
+        control,
+        bulk,
+        commands,
+        events: events.clone(),
+        status: status_seen,
+    };
     let driver = Driver {
         node,
         calls,
@@ -73,6 +83,7 @@ pub fn spawn(
         tickets: 0,
         events,
         status,
+        lives,
         leaving: Vec::new(),
         left: false,
         named: if friends::any_name(&friends) { friends.clone() } else { Vec::new() },
@@ -96,6 +107,7 @@ struct Driver {
     tickets: u64,
     events: broadcast::Sender<Event>,
     status: watch::Sender<Status>,
+    lives: watch::Sender<Peer>,
     leaving: Vec<oneshot::Sender<()>>,
     left: bool,
     /// All friends as configured, if any of them is a name.
@@ -225,6 +237,9 @@ impl Driver {
             Output::Lost(ticket, lost) => self.tell_waiting(ticket, Err(lost)),
             Output::Event(event) => {
                 tell::log(&event);
+                if let Event::Renumbered(me) = &event {
+                    self.lives.send_replace(me.clone());
+                }
                 // Nobody listens: nothing is lost.
                 let _ = self.events.send(event);
             }

@@ -7,6 +7,12 @@ pub(super) fn log(event: &Event) {
         Event::Founded => tracing::info!("founded a ring"),
         Event::Joined(peer) => tracing::info!("joined the ring behind {peer}"),
         Event::CannotJoin(why) => tracing::warn!("cannot join: {why}"),
+        Event::Renumbered(peer) => {
+            tracing::warn!(
+                "goes on with incarnation {}: others knew a higher one than its own",
+                peer.incarnation
+            )
+        }
         Event::Successor(Some(peer)) => tracing::debug!("{peer} follows now"),
         Event::Successor(None) => tracing::info!("stands alone: no other peer is known"),
         Event::Predecessor(peer) => tracing::debug!("{peer} stands before this peer now"),

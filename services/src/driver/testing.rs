@@ -146,7 +146,7 @@ impl TestPeer {
     }
 
     pub(crate) fn me(&self) -> Peer {
-        self.handle.me().clone()
+        self.handle.me()
     }
 }
 

@@ -88,6 +88,21 @@ impl Network {
         host
     }
 
+    /// Starts a second process that advertises the address of another peer, which leads to that one only; where
+    /// that one has crashed, to nobody.
+    pub fn start_copy(&mut self, of: usize, friends: &[usize]) -> usize {
+        let address = self.hosts[of].address.clone();
+        let host = self.add(&address, self.config.clone());
+        self.lead_to(of);
+        self.restart(host, friends, &[]);
+        host
+    }
+
+    /// From now on, a peer's address leads to this process of it.
+    pub fn lead_to(&mut self, host: usize) {
+        self.by_address.insert(self.hosts[host].address.clone(), host);
+    }
+
     /// A host at which nothing runs yet.
     pub fn add_host(&mut self) -> usize {
         self.add(&address(self.hosts.len()), self.config.clone())
@@ -108,17 +123,25 @@ impl Network {
         self.begin(host, strangers(friends), strangers(remembered));
     }
 
+    /// Starts a peer again, where the clock and all that was stored are lost: its number is lower than that of
+    /// earlier lives.
+    pub fn restart_in_the_past(&mut self, host: usize, friends: &[usize]) {
+        let strangers = friends.iter().map(|friend| Peer::stranger(&self.hosts[*friend].address)).collect();
+        self.begin_as(host, 1, strangers, Vec::new());
+    }
+
     fn begin(&mut self, host: usize, friends: Vec<Peer>, remembered: Vec<Peer>) {
+        let incarnation = self.now.as_micros() as u64 + self.hosts[host].life + 1;
+        self.begin_as(host, incarnation, friends, remembered);
+    }
+
+    fn begin_as(&mut self, host: usize, incarnation: u64, friends: Vec<Peer>, remembered: Vec<Peer>) {
         let slot = &mut self.hosts[host];
         slot.life += 1;
         slot.timers.clear();
         slot.waiting = None;
         slot.doomed = None;
-        let peer = Peer {
-            incarnation: self.now.as_micros() as u64 + slot.life,
-            name: format!("p{host}").into(),
-            ..Peer::stranger(&slot.address)
-        };
+        let peer = Peer { incarnation, name: format!("p{host}").into(), ..Peer::stranger(&slot.address) };
         slot.node = Some(Node::new(peer, Services::default(), slot.config.clone()));
         self.note(host, "start", &"");
         self.input(host, Input::Watching(true));
@@ -134,12 +157,21 @@ impl Network {
             name: format!("p{}", first + number).into(),
             ..Peer::stranger(&address(first + number))
         };
-        for (number, (predecessor, successors, contacts)) in members.iter().enumerate() {
+        let node = |(number, (predecessor, successors, contacts)): (usize, &(_, Vec<_>, Vec<_>))| {
             let peers = |numbers: &[usize]| numbers.iter().map(|n| peer(*n)).collect::<Vec<_>>();
-            let (me, config) = (peer(number), self.config.clone());
-            let host = self.add(&me.address, config.clone());
-            let predecessor = predecessor.map(peer);
-            let node = Node::standing(me, config, predecessor, &peers(successors), &peers(contacts));
+            let predecessor: Option<usize> = *predecessor;
+            let (successors, contacts) = (peers(successors), peers(contacts));
+            Node::standing(peer(number), self.config.clone(), predecessor.map(peer), &successors, &contacts)
+        };
+        let nodes = members.iter().enumerate().map(node).collect();
+        self.stand(nodes);
+    }
+
+    /// Puts members into the network as they are.
+    pub fn stand(&mut self, nodes: Vec<Node>) {
+        let first = self.hosts.len();
+        for node in nodes {
+            let host = self.add(&node.me().address.clone(), node.config().clone());
             self.hosts[host].node = Some(node);
             self.hosts[host].life = 1;
         }
