@@ -96,6 +96,9 @@ mod tests {
             peers: vec![peer("p1", "member"), peer("a-name-much-longer-than-needed", "suspected")],
             agreed: true,
             problems: Vec::new(),
+            invariants: Vec::new(),
+            mode: "small".to_owned(),
+            replicas: None,
         };
         let text = show(&ring);
         assert!(text.contains("p1") && text.contains("0123456789 ") && text.contains("21.3 %"), "{text}");

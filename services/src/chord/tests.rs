@@ -64,7 +64,7 @@ async fn all_names(peer: &TestPeer) -> (Vec<(Vec<u8>, String, u64)>, bool) {
 }
 
 async fn ring(peer: &TestPeer) -> GetRingResponse {
-    NodeServiceClient::new(dial(peer)).get_ring(GetRingRequest {}).await.unwrap().into_inner()
+    NodeServiceClient::new(dial(peer)).get_ring(GetRingRequest::default()).await.unwrap().into_inner()
 }
 
 async fn until_agreed(peer: &TestPeer, expected: usize) -> GetRingResponse {
@@ -238,7 +238,7 @@ async fn health_tells_membership_and_a_lonely_peer_says_why_it_is_none() {
         other => Err(format!("{other:?}")),
     })
     .await;
-    let ring = NodeServiceClient::new(dial(&p1)).get_ring(GetRingRequest {}).await.unwrap_err();
+    let ring = NodeServiceClient::new(dial(&p1)).get_ring(GetRingRequest::default()).await.unwrap_err();
     assert_eq!(ring.code(), Code::FailedPrecondition);
     let said =
         ["p1 is still joining its ring", &*gone.me().address].map(|words| ring.message().contains(words));

@@ -176,6 +176,10 @@ impl Driver {
                 self.leaving.push(done);
                 self.handle(Input::Leave);
             }
+            Command::Kept { arcs, answer } => {
+                let keeper = self.node.keeper();
+                let _ = answer.send(arcs.into_iter().map(|(from, to)| keeper.digest(from, to)).collect());
+            }
             Command::Snapshot(answer) => {
                 let _ = answer.send(Snapshot::of(&self.node));
             }

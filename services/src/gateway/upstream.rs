@@ -9,7 +9,7 @@ use chordial_proto::chord_v1::index_service_client::IndexServiceClient;
 use chordial_proto::chord_v1::node_service_client::NodeServiceClient;
 use chordial_proto::chord_v1::{
     FindRequest, FindResponse, GetNodeRequest, GetRingRequest, GetRingResponse, ListFilesRequest,
-    ListFilesResponse, ListNamesRequest, ListNamesResponse, NodeInfo,
+    ListFilesResponse, ListNamesRequest, ListNamesResponse, NodeInfo, RingScope,
 };
 use chordial_proto::transfer_v1::transfer_service_client::TransferServiceClient;
 use chordial_proto::transfer_v1::transfer_service_upload_request::Part;
@@ -65,8 +65,17 @@ impl Upstream {
 
     /// All peers.
     pub async fn ring(&self) -> Result<GetRingResponse, Problem> {
+        self.ring_in(RingScope::Unspecified).await
+    }
+
+    /// How this peer stands among its neighbours.
+    pub async fn neighborhood(&self) -> Result<GetRingResponse, Problem> {
+        self.ring_in(RingScope::Neighbors).await
+    }
+
+    async fn ring_in(&self, scope: RingScope) -> Result<GetRingResponse, Problem> {
         let mut client = self.node.clone();
-        self.chord(client.get_ring(self.request(GetRingRequest {}))).await
+        self.chord(client.get_ring(self.request(GetRingRequest { scope: scope.into() }))).await
     }
 
     /// A page of what one peer shares.
