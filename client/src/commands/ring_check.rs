@@ -96,22 +96,18 @@ fn invariants(invariants: &[InvariantView], mode: &str, verbose: bool) -> String
     text
 }
 
-/// Each arc that too few peers keep alike.
+/// Each arc that too few peers keep alike, and what mends that.
 fn short(replicas: &ReplicasView) -> String {
     let mut text = String::new();
     for arc in &replicas.short_arcs {
+        let (copies, wanted, entries) = (arc.copies, replicas.wanted, entries(arc.entries));
+        let (peer, behind) = (safe(&arc.peer), safe(&arc.behind.join(", ")));
         text.push_str(&format!(
-            "{}: {} of {} peers agree on the {} of its arc; not {}\n",
-            safe(&arc.peer),
-            arc.copies,
-            replicas.wanted,
-            entries(arc.entries),
-            safe(&arc.behind.join(", "))
+            "{peer}: {copies} of {wanted} peers agree on the {entries} of its arc; not {behind}\n"
         ));
-        text.push_str(
-            &replicas.remedy.iter().map(|text| format!("    {}\n", safe(text))).collect::<String>(),
-        );
     }
+    let remedy = replicas.remedy.iter().filter(|_| !replicas.short_arcs.is_empty());
+    text.extend(remedy.map(|text| format!("    {}\n", safe(text))));
     text
 }
 
