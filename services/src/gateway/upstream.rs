@@ -1,6 +1,7 @@
 //! The peer's other services, as the gateway knows them: gRPC calls with a deadline each, whose failures
 //! become problems.
 
+use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ use crate::transfer::refusal;
 
 /// The largest message taken from a service of one's own peer: a page of 1,000 names with many sources.
 const MAX_MESSAGE: usize = 32 << 20;
+
+/// What is said of a service that did not answer at all before the deadline.
+const NO_ANSWER: &str = "no answer in time";
 
 /// Clients of the peer's services.
 #[derive(Debug, Clone)]
@@ -157,7 +161,7 @@ impl Upstream {
         match tokio::time::timeout(self.deadline, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(problem(&status)),
-            Err(_) => Err(problem(&Status::deadline_exceeded("no answer in time"))),
+            Err(_) => Err(problem(&Status::deadline_exceeded(NO_ANSWER))),
         }
     }
 }
@@ -170,6 +174,13 @@ fn chord_problem(status: &Status) -> Problem {
                 .retry_after(2)
         }
         Code::NotFound => Problem::new(Kind::PeerNotFound, sentence(&message)),
+        // The service did answer: it is others that did not answer it, and it says who.
+        Code::DeadlineExceeded if status.message() != NO_ANSWER => {
+            Problem::new(Kind::Timeout, format!("{} Ask again.", sentence(&message)))
+        }
+        Code::Unavailable if status.source().is_none() => {
+            Problem::new(Kind::Unavailable, sentence(&message)).retry_after(2)
+        }
         _ => service_problem("chord", status),
     }
 }

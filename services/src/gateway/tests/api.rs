@@ -120,6 +120,11 @@ async fn a_service_that_is_busy_or_slow_is_not_waited_for() {
     let busy = peer.get("/api/v1/files/busy.txt").await;
     busy.problem(429, "too-many-requests");
     assert_eq!(busy.header("retry-after"), Some("1"));
+    // Who did not answer on the way is said.
+    let late = peer.get("/api/v1/files/late.txt").await.problem(504, "timeout");
+    assert_eq!(late["detail"], "The lookup ran out of time: p4 did not answer. Ask again.");
+    let cut_off = peer.get("/api/v1/files/cut-off.txt").await.problem(503, "unavailable");
+    assert_eq!(cut_off["detail"], "The lookup gave up after 2 hops: p4 refused.");
     let limits = Limits { request_timeout: Duration::from_millis(400), ..Limits::default() };
     let hasty = Harness::with(limits).await;
     let asked = Instant::now();

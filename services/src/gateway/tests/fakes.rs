@@ -219,6 +219,10 @@ impl IndexService for Chord {
         let sources = match name.as_str() {
             "nobody.txt" | "unsure.txt" => Vec::new(),
             "slow.txt" => std::future::pending().await,
+            "late.txt" => {
+                return Err(Status::deadline_exceeded("the lookup ran out of time: p4 did not answer"));
+            }
+            "cut-off.txt" => return Err(Status::unavailable("the lookup gave up after 2 hops: p4 refused")),
             "busy.txt" => return Err(Status::resource_exhausted("too many questions")),
             "two.txt" => vec![here("p2"), self.source("p3", &name, "other.txt", b"other")],
             "moved.txt" => {
