@@ -105,8 +105,12 @@ pub enum Question {
 /// What to do with the ring.
 #[derive(Debug, Subcommand)]
 pub enum RingCommand {
-    /// Ask every peer for its view; name each disagreement and what mends it; exit code 1 if there is any
-    Check,
+    /// Ask every peer for its view and what it keeps; name each thing wrong and what mends it; exit code 1 if any is
+    Check {
+        /// Name each of Zave's invariants, also where all hold
+        #[arg(long, short)]
+        verbose: bool,
+    },
 }
 
 /// The two echo services.

@@ -68,7 +68,7 @@ impl Client {
     pub async fn ring(&self) -> Result<GetRingResponse, ClientError> {
         let mut service =
             NodeServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES);
-        self.ask(service.get_ring(self.request(GetRingRequest {}))).await
+        self.ask(service.get_ring(self.request(GetRingRequest::default()))).await
     }
 
     /// Who has the file of exactly this name. Nobody is an answer, too: no sources.

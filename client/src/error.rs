@@ -46,6 +46,9 @@ pub enum ClientError {
         /// How long was waited.
         within: Duration,
     },
+    /// The peer did answer, but others did not answer it in time: who, in its words.
+    #[error("{0}")]
+    Late(String),
     /// The bytes are not those that were promised.
     #[error("{0}")]
     Integrity(String),
@@ -68,7 +71,7 @@ impl ClientError {
             Self::Usage(_) => 2,
             Self::Unreachable { .. } | Self::WrongService { .. } => 3,
             Self::NotFound(_) => 4,
-            Self::TimedOut { .. } => 5,
+            Self::TimedOut { .. } | Self::Late(_) => 5,
             Self::Integrity(_) | Self::Changed(_) => 6,
         }
     }
@@ -87,7 +90,8 @@ impl ClientError {
             Code::DataLoss => Self::Integrity(message()),
             Code::PermissionDenied => Self::Denied(message()),
             Code::AlreadyExists => Self::Exists(message()),
-            Code::DeadlineExceeded => Self::TimedOut { address, within },
+            Code::DeadlineExceeded if status.message().is_empty() => Self::TimedOut { address, within },
+            Code::DeadlineExceeded => Self::Late(message()),
             // So report the clocks of tonic's channel and server, which know the deadline, too.
             Code::Cancelled if status.message() == "Timeout expired" => Self::TimedOut { address, within },
             Code::Unimplemented => {
@@ -132,6 +136,7 @@ mod tests {
             ClientError::Unreachable { address: address(), reason: text() },
             ClientError::NotFound(text()),
             ClientError::TimedOut { address: address(), within: WITHIN },
+            ClientError::Late(text()),
             ClientError::Integrity(text()),
             ClientError::Changed(text()),
             ClientError::Denied(text()),
@@ -139,7 +144,7 @@ mod tests {
             ClientError::Busy(text()),
         ]
         .map(|error| error.exit_code());
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 6, 1, 1, 1]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 5, 6, 6, 1, 1, 1]);
     }
 
     #[test]
@@ -152,6 +157,9 @@ mod tests {
         assert_eq!(code(Status::unimplemented("")), 3);
         assert_eq!(code(Status::not_found("no such file")), 4);
         assert_eq!(code(Status::deadline_exceeded("")), 5);
+        let why = "the lookup ran out of time after 2 hops: p4 did not answer";
+        let late = ClientError::from_status(&Status::deadline_exceeded(why), "http://h:1", WITHIN);
+        assert_eq!((late.exit_code(), late.to_string()), (5, why.to_owned()));
         assert_eq!(code(Status::cancelled("Timeout expired")), 5);
         assert_eq!(code(Status::data_loss("rotten")), 6);
         assert_eq!(code(Status::permission_denied("no uploads")), 1);

@@ -55,8 +55,8 @@ async fn ask(args: &Args, question: &Question, client: &Client) -> Result<u8, Cl
     let output = Output::new(args.output);
     match question {
         Question::Ring { command: None } => commands::ring::run(client, &output).await,
-        Question::Ring { command: Some(RingCommand::Check) } => {
-            commands::ring_check::run(client, &output).await
+        Question::Ring { command: Some(RingCommand::Check { verbose }) } => {
+            commands::ring_check::run(client, &output, *verbose).await
         }
         Question::Node => commands::node::run(client, &output).await,
         Question::Fingers => commands::fingers::run(client, &output).await,

@@ -437,6 +437,7 @@ fn ring(problems: &[&str]) -> GetRingResponse {
         }],
         agreed: problems.is_empty(),
         problems: problems.iter().map(problem).collect(),
+        ..GetRingResponse::default()
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chord::{Envelope, Outcome, Peer, Refusal, Request};
+use chord::index::{ArcDigest, Digest};
+use chord::{Envelope, Id, Outcome, Peer, Refusal, Request};
 use chordial_proto::chord_v1 as wire;
 use chordial_proto::chord_v1::chord_service_client::ChordServiceClient;
 use chordial_proto::chord_v1::index_service_client::IndexServiceClient;
@@ -113,12 +114,35 @@ impl Calls {
             let mut client = NodeServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
             client.get_node(wire::GetNodeRequest {}).await.map(Response::into_inner).map_err(failure)
         };
-        match self.attempt(&address.into(), Lane::Control, within, ask).await {
-            Ok(response) => response.node.ok_or_else(|| "its answer is empty".into()),
-            Err(Failure::Status(status)) => Err(status.message().to_string()),
-            Err(Failure::Refused) => Err("nobody listens there".into()),
-            Err(Failure::Broken(why) | Failure::Malformed(why)) => Err(why),
-            Err(Failure::Deadline) => Err(format!("no answer within {} ms", within.as_millis())),
+        let answer = self.attempt(&address.into(), Lane::Control, within, ask).await;
+        let response = answer.map_err(|failure| words(failure, within))?;
+        response.node.ok_or_else(|| "its answer is empty".into())
+    }
+
+    /// Asks the peer at `address` (host:port) what it keeps in these arcs, within the deadline. The digests
+    /// come in the order of the arcs.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words.
+    pub async fn kept(
+        &self,
+        address: &str,
+        arcs: &[(Id, Id)],
+        within: Duration,
+    ) -> Result<Vec<Digest>, String> {
+        let unread = |&(from, to): &(Id, Id)| ArcDigest { from, to, digest: Digest::default() }.into();
+        let request = wire::GetKeptRequest { arcs: arcs.iter().map(unread).collect() };
+        let ask = async |channel| {
+            let mut client = NodeServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+            client.get_kept(request.clone()).await.map(Response::into_inner).map_err(failure)
+        };
+        let answer = self.attempt(&address.into(), Lane::Bulk, within, ask).await;
+        let response = answer.map_err(|failure| words(failure, within))?;
+        let kept = response.arcs.into_iter().map(ArcDigest::try_from).collect::<Result<Vec<_>, _>>();
+        let kept = kept.map_err(|malformed| malformed.to_string())?;
+        match kept.iter().map(|arc| (arc.from, arc.to)).eq(arcs.iter().copied()) {
+            true => Ok(kept.into_iter().map(|arc| arc.digest).collect()),
+            false => Err("it tells of other arcs".into()),
         }
     }
 
@@ -204,6 +228,15 @@ pub fn lazy_channel(url: &str) -> Result<Channel, tonic::transport::Error> {
         .keep_alive_timeout(Duration::from_secs(5))
         .keep_alive_while_idle(false);
     Ok(endpoint.connect_lazy())
+}
+
+fn words(failure: Failure, within: Duration) -> String {
+    match failure {
+        Failure::Status(status) => status.message().to_string(),
+        Failure::Refused => "nobody listens there".into(),
+        Failure::Broken(why) | Failure::Malformed(why) => why,
+        Failure::Deadline => format!("no answer within {} ms", within.as_millis()),
+    }
 }
 
 pub(crate) fn lane(request: &Request) -> Lane {

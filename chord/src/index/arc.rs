@@ -1,6 +1,7 @@
 //! Arcs of sorted maps, and digests of what lies in them.
 
 use std::collections::BTreeMap;
+use std::iter::Sum;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use super::Entry;
@@ -33,6 +34,16 @@ impl Digest {
     pub fn add(&mut self, entry: &Entry) {
         self.count += 1;
         self.sum = self.sum.wrapping_add(entry.hash());
+    }
+}
+
+/// Of several publishers in one arc, or of several arcs side by side.
+impl Sum for Digest {
+    fn sum<I: Iterator<Item = Digest>>(digests: I) -> Digest {
+        digests.fold(Digest::default(), |all, one| Digest {
+            count: all.count.saturating_add(one.count),
+            sum: all.sum.wrapping_add(one.sum),
+        })
     }
 }
 

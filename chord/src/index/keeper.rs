@@ -353,6 +353,11 @@ impl Keeper {
         (batches, None)
     }
 
+    /// What is kept of all publishers together in the arc (`from`, `to`].
+    pub fn digest(&self, from: Id, to: Id) -> Digest {
+        self.publishers.values().map(|kept| kept.digest(from, to)).sum()
+    }
+
     /// How many entries lie in the arc (`from`, `to`], and how many elsewhere.
     pub fn counts(&self, from: Id, to: Id) -> (u64, u64) {
         let all = self.publishers.values().flat_map(|kept| &kept.keys);

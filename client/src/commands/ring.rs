@@ -57,12 +57,13 @@ fn row(peer: &RingPeerView, problems: &[ProblemView]) -> Vec<String> {
     ]
 }
 
-/// Each problem and what mends it.
+/// Each problem; after those that the same thing mends, what that is.
 pub fn problems(problems: &[ProblemView]) -> String {
     let mut text = String::new();
-    for problem in problems {
+    for (at, problem) in problems.iter().enumerate() {
         text.push_str(&format!("{}: {}\n", safe(&problem.peer), safe(&problem.what)));
-        if !problem.remedy.is_empty() {
+        let again = problems.get(at + 1).is_some_and(|next| next.remedy == problem.remedy);
+        if !problem.remedy.is_empty() && !again {
             text.push_str(&format!("    {}\n", safe(&problem.remedy)));
         }
     }
@@ -96,6 +97,9 @@ mod tests {
             peers: vec![peer("p1", "member"), peer("a-name-much-longer-than-needed", "suspected")],
             agreed: true,
             problems: Vec::new(),
+            invariants: Vec::new(),
+            mode: "small".to_owned(),
+            replicas: None,
         };
         let text = show(&ring);
         assert!(text.contains("p1") && text.contains("0123456789 ") && text.contains("21.3 %"), "{text}");

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use files::{CatalogFile, CatalogView, FileView, FilesPage, NamedFile, SourceView, UploadView};
 pub use ring::{
-    AddressesView, EntriesView, FingerView, FingersView, NodeView, ProblemView, RingPeerView, RingView,
+    AddressesView, EntriesView, FingerView, FingersView, InvariantView, NodeView, ProblemView, ReplicasView,
+    RingPeerView, RingView, ShortArcView,
 };
 pub use route::{ArcView, HopView, LookupView, RouteView, TraceView};
 

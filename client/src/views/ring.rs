@@ -203,15 +203,67 @@ pub struct ProblemView {
     pub remedy: String,
 }
 
-/// `GET /api/v1/ring`: all peers in ring order, and whether their views agree.
+/// One of Zave's invariants of the ring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvariantView {
+    /// Her name for it.
+    pub name: String,
+    /// What it says.
+    pub meaning: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// At whom it shows that it does not hold: names, 64 of them at most.
+    pub peers: Vec<String>,
+    /// What will mend it; `None` where it holds.
+    pub remedy: Option<String>,
+}
+
+/// How often the entries are there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicasView {
+    /// How many peers should keep each entry; fewer than configured in a ring that is smaller.
+    pub wanted: u32,
+    /// All entries of the ring, each counted once.
+    pub entries: u64,
+    /// Those of them that fewer peers agree on.
+    pub short: u64,
+    /// The arcs that these lie in, 64 of them at most.
+    pub short_arcs: Vec<ShortArcView>,
+    /// What will mend it; `None` where nothing is short.
+    pub remedy: Option<String>,
+}
+
+/// An arc that fewer peers keep alike than should.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShortArcView {
+    /// Whose arc.
+    pub peer: String,
+    /// What is in it.
+    pub entries: u64,
+    /// How many peers keep exactly that.
+    pub copies: u32,
+    /// Those that should and do not.
+    pub behind: Vec<String>,
+}
+
+/// `GET /api/v1/ring`: all peers in ring order, and what is wrong with the ring.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RingView {
     /// In ring order.
     pub peers: Vec<RingPeerView>,
-    /// Whether there is no problem.
+    /// Whether all views fit together and all invariants hold.
     pub agreed: bool,
     /// Every disagreement found.
     pub problems: Vec<ProblemView>,
+    /// Zave's invariants, in her order; empty where not every peer could be asked.
+    #[serde(default)]
+    pub invariants: Vec<InvariantView>,
+    /// `small`: of at most as many peers as a successor list is long, so that each names all others; else `large`.
+    #[serde(default)]
+    pub mode: String,
+    /// `None` where the peers could not be asked what they keep.
+    #[serde(default)]
+    pub replicas: Option<ReplicasView>,
 }
 
 impl From<chord_v1::GetRingResponse> for RingView {
@@ -221,10 +273,48 @@ impl From<chord_v1::GetRingResponse> for RingView {
             what: problem.what,
             remedy: problem.remedy,
         };
+        let small = ring.peers.len() <= ring.list_length as usize;
         Self {
             peers: ring.peers.into_iter().map(RingPeerView::from).collect(),
             agreed: ring.agreed,
             problems: ring.problems.into_iter().map(problem).collect(),
+            invariants: ring.invariants.into_iter().map(InvariantView::from).collect(),
+            mode: if small { "small" } else { "large" }.to_owned(),
+            replicas: ring.replicas.map(ReplicasView::from),
         }
     }
+}
+
+impl From<chord_v1::Invariant> for InvariantView {
+    fn from(invariant: chord_v1::Invariant) -> Self {
+        Self {
+            name: invariant.name,
+            meaning: invariant.meaning,
+            holds: invariant.holds,
+            peers: names(invariant.peers),
+            remedy: present(invariant.remedy),
+        }
+    }
+}
+
+impl From<chord_v1::Replicas> for ReplicasView {
+    fn from(replicas: chord_v1::Replicas) -> Self {
+        let arc = |arc: chord_v1::ShortArc| ShortArcView {
+            peer: arc.peer.unwrap_or_default().name,
+            entries: arc.entries,
+            copies: arc.copies,
+            behind: names(arc.behind),
+        };
+        Self {
+            wanted: replicas.wanted,
+            entries: replicas.entries,
+            short: replicas.short_entries,
+            short_arcs: replicas.short_arcs.into_iter().map(arc).collect(),
+            remedy: present(replicas.remedy),
+        }
+    }
+}
+
+fn names(peers: Vec<chord_v1::Peer>) -> Vec<String> {
+    peers.into_iter().map(|peer| peer.name).collect()
 }

@@ -156,6 +156,26 @@ fn a_ring_shows_who_answers_and_who_does_not() {
             what: "its successor p5 does not answer".to_owned(),
             remedy: "it is given up within seconds".to_owned(),
         }],
+        invariants: vec![chord_v1::Invariant {
+            name: "OneLiveSuccessor".to_owned(),
+            meaning: "every peer has a living one in its successor list".to_owned(),
+            holds: false,
+            peers: vec![peer(3)],
+            remedy: "it goes back".to_owned(),
+        }],
+        replicas: Some(chord_v1::Replicas {
+            wanted: 2,
+            entries: 9,
+            short_entries: 4,
+            short_arcs: vec![chord_v1::ShortArc {
+                peer: Some(peer(3)),
+                entries: 4,
+                copies: 1,
+                behind: vec![peer(5)],
+            }],
+            remedy: "they compare".to_owned(),
+        }),
+        list_length: 8,
     });
     assert_eq!(
         serde_json::to_value(view).expect("a view is JSON"),
@@ -170,7 +190,13 @@ fn a_ring_shows_who_answers_and_who_does_not() {
             ],
             "agreed": false,
             "problems": [{ "peer": "p3", "what": "its successor p5 does not answer",
-                           "remedy": "it is given up within seconds" }]
+                           "remedy": "it is given up within seconds" }],
+            "invariants": [{ "name": "OneLiveSuccessor", "holds": false, "peers": ["p3"],
+                             "meaning": "every peer has a living one in its successor list",
+                             "remedy": "it goes back" }],
+            "mode": "small",
+            "replicas": { "wanted": 2, "entries": 9, "short": 4, "remedy": "they compare",
+                          "short_arcs": [{ "peer": "p3", "entries": 4, "copies": 1, "behind": ["p5"] }] }
         })
     );
 }

@@ -236,6 +236,10 @@ impl NodeService for Fake {
         Ok(Response::new(GetNodeResponse { node: Some(node) }))
     }
 
+    async fn get_kept(&self, _: Request<GetKeptRequest>) -> Answer<GetKeptResponse> {
+        Err(Status::unimplemented("no client asks for that"))
+    }
+
     async fn get_ring(&self, _: Request<GetRingRequest>) -> Answer<GetRingResponse> {
         let look = self.looks.fetch_add(1, Ordering::SeqCst).min(self.rings.len().saturating_sub(1));
         self.rings

@@ -1,8 +1,8 @@
 //! Whether the views of all members fit together, and what is wrong in words where they do not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use chord::{Id, Peer};
+use chord::{Config, Peer};
 use chordial_proto::chord_v1::Problem;
 
 /// What one peer says of itself.
@@ -34,23 +34,24 @@ impl View {
 }
 
 impl Condition {
-    /// Why nobody should name such a peer.
-    fn fault(self) -> Option<&'static str> {
+    /// Why nobody should name such a peer, and what mends a successor list that does.
+    fn fault(self) -> Option<(&'static str, Mends)> {
         match self {
             Condition::Member | Condition::Unasked => None,
-            Condition::Leaving => Some("is leaving"),
-            Condition::Joining => Some("is still joining"),
-            Condition::Restarted => Some("has restarted since"),
-            Condition::Silent => Some("does not answer"),
+            Condition::Leaving => Some(("is leaving", Mends::Stabilize)),
+            Condition::Joining => Some(("is still joining", Mends::Stabilize)),
+            Condition::Restarted => Some(("has restarted since", Mends::Stabilize)),
+            Condition::Silent => Some(("does not answer", Mends::GivingUp)),
         }
     }
 }
 
-const STABILIZE: &str = "stabilize will mend it within a few seconds";
-const NOTIFY: &str = "the peer before it will notify it within a few seconds";
-
 /// Where the views of the members, given in ring order, do not fit together.
-pub(super) fn problems(members: &[&View], condition: impl Fn(&Peer) -> Condition) -> Vec<Problem> {
+pub(super) fn problems(
+    members: &[&View],
+    condition: impl Fn(&Peer) -> Condition,
+    config: &Config,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (at, view) in members.iter().enumerate() {
         // Those that follow it, in order, itself left out.
@@ -61,10 +62,9 @@ pub(super) fn problems(members: &[&View], condition: impl Fn(&Peer) -> Condition
             predecessor(view, &following, &condition),
             rest(view, &following, &condition),
         ];
-        let told = |(what, remedy)| problem(&view.peer, what, remedy);
+        let told = |(what, mends): (String, Mends)| problem(&view.peer, what, &mends.words(config));
         problems.extend(found.into_iter().flatten().map(told));
     }
-    problems.extend(parted(members));
     problems
 }
 
@@ -72,36 +72,75 @@ pub(super) fn problem(peer: &Peer, what: String, remedy: &str) -> Problem {
     Problem { peer: Some(peer.clone().into()), what, remedy: remedy.into() }
 }
 
-type Found = Option<(String, &'static str)>;
+/// For people: whole seconds, rounded up.
+pub(super) fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_millis().div_ceil(1000))
+}
+
+/// What will mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mends {
+    /// Silence makes the failure detector give the peer up.
+    GivingUp,
+    Stabilize,
+    Notify,
+}
+
+impl Mends {
+    fn words(self, config: &Config) -> String {
+        let round = seconds(config.stabilize_quiet);
+        match self {
+            Mends::GivingUp => format!(
+                "after {} of silence it is given up, and the next one takes its place within {round}",
+                seconds(config.give_up)
+            ),
+            Mends::Stabilize => {
+                format!("stabilize mends it, one list after another, at most {round} apart")
+            }
+            Mends::Notify => {
+                format!("the peer before it notifies it with its next stabilize round, within {round}")
+            }
+        }
+    }
+}
+
+type Found = Option<(String, Mends)>;
 
 fn successor(view: &View, following: &[&Peer], condition: &impl Fn(&Peer) -> Condition) -> Found {
-    let what = match (view.successors.first(), following.first()) {
+    match (view.successors.first(), following.first()) {
         (Some(named), next) => match (condition(named).fault(), next) {
-            (Some(fault), _) => format!("its successor {} {fault}", named.name),
+            (Some((fault, mends)), _) => Some((format!("its successor {} {fault}", named.name), mends)),
             (None, Some(next)) if next.id != named.id => {
-                format!("its successor is {}, but {} stands before it", named.name, next.name)
+                let what = format!("its successor is {}, but {} stands before it", named.name, next.name);
+                Some((what, Mends::Stabilize))
             }
-            _ => return None,
+            _ => None,
         },
-        (None, Some(next)) => format!("it knows no successor, but {} follows it", next.name),
-        (None, None) => return None,
-    };
-    Some((what, STABILIZE))
+        (None, Some(next)) => {
+            Some((format!("it knows no successor, but {} follows it", next.name), Mends::Stabilize))
+        }
+        (None, None) => None,
+    }
 }
 
 fn predecessor(view: &View, following: &[&Peer], condition: &impl Fn(&Peer) -> Condition) -> Found {
-    let what = match (&view.predecessor, following.last()) {
+    match (&view.predecessor, following.last()) {
         (Some(named), before) => match (condition(named).fault(), before) {
-            (Some(fault), _) => format!("its predecessor {} {fault}", named.name),
-            (None, Some(before)) if before.id != named.id => {
-                format!("its predecessor is {}, but {} stands before it", named.name, before.name)
+            (Some((fault, Mends::GivingUp)), _) => {
+                Some((format!("its predecessor {} {fault}", named.name), Mends::GivingUp))
             }
-            _ => return None,
+            (Some((fault, _)), _) => Some((format!("its predecessor {} {fault}", named.name), Mends::Notify)),
+            (None, Some(before)) if before.id != named.id => {
+                let what = format!("its predecessor is {}, but {} stands before it", named.name, before.name);
+                Some((what, Mends::Notify))
+            }
+            _ => None,
         },
-        (None, Some(before)) => format!("it knows no predecessor, but {} stands before it", before.name),
-        (None, None) => return None,
-    };
-    Some((what, NOTIFY))
+        (None, Some(before)) => {
+            Some((format!("it knows no predecessor, but {} stands before it", before.name), Mends::Notify))
+        }
+        (None, None) => None,
+    }
 }
 
 /// The successor list behind its head; where the head is wrong, no more is said.
@@ -110,58 +149,33 @@ fn rest(view: &View, following: &[&Peer], condition: &impl Fn(&Peer) -> Conditio
         return None;
     }
     for (at, named) in view.successors.iter().enumerate().skip(1) {
-        let what = match (condition(named).fault(), following.get(at)) {
-            (Some(fault), _) => format!("its successor list names {}, which {fault}", named.name),
-            (None, Some(next)) if next.id != named.id => {
-                format!("its successor list has {} where {} should stand", named.name, next.name)
+        match (condition(named).fault(), following.get(at)) {
+            (Some((fault, mends)), _) => {
+                return Some((format!("its successor list names {}, which {fault}", named.name), mends));
             }
-            _ => continue,
-        };
-        return Some((what, STABILIZE));
+            (None, Some(next)) if next.id != named.id => {
+                let what = format!("its successor list has {} where {} should stand", named.name, next.name);
+                return Some((what, Mends::Stabilize));
+            }
+            _ => {}
+        }
     }
     None
 }
 
-/// More than one ring: following the successors leads around in several circles.
-fn parted(members: &[&View]) -> Option<Problem> {
-    let next: BTreeMap<Id, Id> =
-        members.iter().filter_map(|view| Some((view.peer.id, view.successors.first()?.id))).collect();
-    let names: BTreeMap<Id, &str> = members.iter().map(|view| (view.peer.id, &*view.peer.name)).collect();
-    let mut circles: BTreeSet<BTreeSet<Id>> = BTreeSet::new();
-    for view in members {
-        let mut at = view.peer.id;
-        // After as many steps as there are members, one is on a circle or out of it.
-        let step =
-            |at: &mut Id| next.get(at).filter(|id| names.contains_key(id)).map(|id| *at = *id).is_some();
-        if !members.iter().all(|_| step(&mut at)) {
-            continue;
-        }
-        let (start, mut circle) = (at, BTreeSet::from([at]));
-        while step(&mut at) && at != start {
-            circle.insert(at);
-        }
-        circles.insert(circle);
-    }
-    if circles.len() < 2 {
-        return None;
-    }
-    let circle = |ids: &BTreeSet<Id>| ids.iter().map(|id| names[id]).collect::<Vec<_>>().join(", ");
-    let rings: Vec<String> = circles.iter().map(circle).collect();
-    let what = format!("there are {} rings: {}", rings.len(), rings.join(" | "));
-    Some(problem(&members.first()?.peer, what, "restart the peers of one ring with a friend in the other"))
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use chord::Id;
+
     use super::*;
 
-    fn peer(number: u64) -> Peer {
+    pub(in super::super) fn peer(number: u64) -> Peer {
         let (id, name) = (Id::from(number * 10), format!("p{number}").into());
         Peer { id, incarnation: 1, address: "a:1".into(), name }
     }
 
     /// A ring of peers 0..count that all agree.
-    fn ring(count: u64) -> Vec<View> {
+    pub(in super::super) fn ring(count: u64) -> Vec<View> {
         let view = |at: u64| View {
             peer: peer(at),
             condition: Condition::Member,
@@ -179,7 +193,7 @@ mod tests {
         };
         let views: Vec<&View> = views.iter().collect();
         let told = |p: Problem| format!("{}: {}", p.peer.unwrap().name, p.what);
-        problems(&views, condition).into_iter().map(told).collect()
+        problems(&views, condition, &Config::default()).into_iter().map(told).collect()
     }
 
     #[test]
@@ -229,14 +243,5 @@ mod tests {
         let mut views = ring(1);
         views[0].successors = vec![peer(7)];
         assert_eq!(told(&views, &[(7, Condition::Restarted)]), ["p0: its successor p7 has restarted since"]);
-    }
-
-    #[test]
-    fn two_circles_are_two_rings() {
-        let mut views = ring(4);
-        for (at, view) in views.iter_mut().enumerate() {
-            view.successors = vec![peer((at as u64 + 2) % 4)];
-        }
-        assert!(told(&views, &[]).contains(&"p0: there are 2 rings: p0, p2 | p1, p3".to_string()));
     }
 }

@@ -2,9 +2,11 @@
 //! node through its [`Handle`], and converts back.
 
 mod agreement;
+mod copies;
 mod feed;
 mod files;
 mod index;
+mod invariants;
 mod names;
 mod node;
 mod ring;

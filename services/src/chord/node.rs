@@ -3,10 +3,11 @@
 use chord::Status as Standing;
 use chordial_proto::chord_v1::node_service_server::NodeService;
 use chordial_proto::chord_v1::*;
+use chordial_proto::convert;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::{files, stopped, walk};
+use super::{copies, files, invalid, stopped, walk};
 use crate::driver::{Handle, Snapshot};
 
 /// Handlers of NodeService.
@@ -16,6 +17,9 @@ pub(super) struct NodeApi {
     pub(super) version: String,
 }
 
+/// Arcs of which one call reads what is kept.
+const ARCS: usize = 64;
+
 type Answered<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
@@ -24,7 +28,7 @@ impl NodeService for NodeApi {
         Ok(Response::new(GetNodeResponse { node: Some(self.own().await?) }))
     }
 
-    async fn get_ring(&self, _: Request<GetRingRequest>) -> Answered<GetRingResponse> {
+    async fn get_ring(&self, request: Request<GetRingRequest>) -> Answered<GetRingResponse> {
         let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
         if snapshot.status == Standing::Joining {
             // It would see no peer of the ring, itself included, and so no disagreement.
@@ -33,7 +37,29 @@ impl NodeService for NodeApi {
                 trouble => format!("{} is still joining its ring: {trouble}", snapshot.me.name),
             }));
         }
-        Ok(Response::new(walk::around(&self.handle, snapshot, &self.version).await.report()))
+        let near = request.into_inner().scope() == RingScope::Neighbors;
+        let walk = match near {
+            true => walk::near(&self.handle, snapshot, &self.version).await,
+            false => walk::around(&self.handle, snapshot, &self.version).await,
+        };
+        let replicas = copies::count(&self.handle, &walk.members(), near).await;
+        Ok(Response::new(walk.report(self.handle.config(), replicas)))
+    }
+
+    async fn get_kept(&self, request: Request<GetKeptRequest>) -> Answered<GetKeptResponse> {
+        let arcs = request.into_inner().arcs;
+        if arcs.len() > ARCS {
+            return Err(Status::invalid_argument(format!("{} arcs: at most {ARCS} are read", arcs.len())));
+        }
+        let bounds = |arc: &ArcDigest| {
+            let id = |bytes: &[u8]| convert::id(bytes, "GetKeptRequest.arcs").map_err(invalid);
+            Ok((id(&arc.from)?, id(&arc.to)?))
+        };
+        let asked = arcs.iter().map(bounds).collect::<Result<Vec<_>, Status>>()?;
+        let kept = self.handle.kept(asked.clone()).await.ok_or_else(stopped)?;
+        let arcs = asked.into_iter().zip(kept);
+        let arcs = arcs.map(|((from, to), digest)| chord::index::ArcDigest { from, to, digest }.into());
+        Ok(Response::new(GetKeptResponse { arcs: arcs.collect() }))
     }
 
     async fn list_files(&self, request: Request<ListFilesRequest>) -> Answered<ListFilesResponse> {

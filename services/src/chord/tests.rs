@@ -9,8 +9,8 @@ use chordial_proto::chord_v1::find_successor_request::Target;
 use chordial_proto::chord_v1::index_service_client::IndexServiceClient;
 use chordial_proto::chord_v1::node_service_client::NodeServiceClient;
 use chordial_proto::chord_v1::{
-    FindRequest, FindResponse, FindSuccessorRequest, GetRingRequest, GetRingResponse, ListFilesRequest,
-    ListNamesRequest, PeerState,
+    FindRequest, FindResponse, FindSuccessorRequest, GetKeptRequest, GetRingRequest, GetRingResponse,
+    ListFilesRequest, ListNamesRequest, PeerState, RingScope,
 };
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -64,7 +64,7 @@ async fn all_names(peer: &TestPeer) -> (Vec<(Vec<u8>, String, u64)>, bool) {
 }
 
 async fn ring(peer: &TestPeer) -> GetRingResponse {
-    NodeServiceClient::new(dial(peer)).get_ring(GetRingRequest {}).await.unwrap().into_inner()
+    NodeServiceClient::new(dial(peer)).get_ring(GetRingRequest::default()).await.unwrap().into_inner()
 }
 
 async fn until_agreed(peer: &TestPeer, expected: usize) -> GetRingResponse {
@@ -104,6 +104,24 @@ async fn a_ring_finds_files_and_forgets_those_of_peers_that_leave_or_die() {
     assert_eq!((nowhere.sources.len(), nowhere.total, nowhere.complete), (0, 0, true));
 
     let ring = until_agreed(&p3, 4).await;
+    assert_eq!(ring.invariants.len(), 8);
+    assert!(ring.invariants.iter().all(|invariant| invariant.holds), "{:?}", ring.invariants);
+    until("every entry is at three peers", async || {
+        let replicas = super::tests::ring(&p3).await.replicas.ok_or("no replicas")?;
+        match (replicas.wanted, replicas.entries, replicas.short_entries) {
+            (3, 8, 0) => Ok(()),
+            _ => Err(format!("{replicas:?}")),
+        }
+    })
+    .await;
+    let request = GetRingRequest { scope: RingScope::Neighbors.into() };
+    let near = NodeServiceClient::new(dial(&p3)).get_ring(request).await.unwrap().into_inner();
+    let replicas = near.replicas.unwrap();
+    assert_eq!((near.problems, near.invariants, replicas.short_entries), (vec![], vec![], 0));
+    assert_eq!(replicas.entries, p3.handle.snapshot().await.unwrap().owned);
+    let arcs = vec![chordial_proto::chord_v1::ArcDigest::default(); 65];
+    let refused = NodeServiceClient::new(dial(&p3)).get_kept(GetKeptRequest { arcs }).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
     assert_eq!(ring.peers[0].peer.as_ref().unwrap().name, "p3", "the one asked comes first");
     let whole: f64 = ring.peers.iter().map(|peer| peer.share).sum();
     assert!((whole - 1.0).abs() < 1e-9, "{whole}");
@@ -238,7 +256,7 @@ async fn health_tells_membership_and_a_lonely_peer_says_why_it_is_none() {
         other => Err(format!("{other:?}")),
     })
     .await;
-    let ring = NodeServiceClient::new(dial(&p1)).get_ring(GetRingRequest {}).await.unwrap_err();
+    let ring = NodeServiceClient::new(dial(&p1)).get_ring(GetRingRequest::default()).await.unwrap_err();
     assert_eq!(ring.code(), Code::FailedPrecondition);
     let said =
         ["p1 is still joining its ring", &*gone.me().address].map(|words| ring.message().contains(words));

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chord::{Id, Peer};
-use chordial_proto::chord_v1::{GetRingResponse, NodeInfo, NodeState, PeerState, RingPeer};
+use chord::{Config, Id, Peer};
+use chordial_proto::chord_v1::{GetRingResponse, NodeInfo, NodeState, PeerState, Replicas, RingPeer};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 use tonic::Status;
 
 use super::agreement::{self, Condition, View};
+use super::invariants::invariants;
 use super::node::info;
 use crate::driver::{Handle, Snapshot};
 
@@ -26,6 +27,8 @@ const NAMES: usize = 32;
 /// All peers that were found.
 pub(super) struct Walk {
     me: Peer,
+    /// Who is asked; none: everybody.
+    only: Option<BTreeSet<Id>>,
     answered: BTreeMap<Id, (View, NodeInfo)>,
     silent: BTreeMap<Id, Peer>,
     /// Not asked, for want of time.
@@ -34,42 +37,17 @@ pub(super) struct Walk {
 
 /// Walks from this peer on, over whom it and all that answer have for neighbours.
 pub(super) async fn around(handle: &Handle, own: Snapshot, version: &str) -> Walk {
-    let me = own.me.clone();
-    let mut walk =
-        Walk { me: me.clone(), answered: BTreeMap::new(), silent: BTreeMap::new(), left: BTreeMap::new() };
     let hints = own.fingers.iter().map(|(_, peer)| peer).chain(&own.contacts).cloned().collect::<Vec<_>>();
-    if let Some(view) = view(&info(own.clone(), version)) {
-        walk.take(view, info(own, version));
-    }
+    let mut walk = Walk::from(own, version);
     hints.into_iter().for_each(|peer| walk.note(peer));
+    walk.ask(handle).await
+}
 
-    let deadline = Instant::now() + WITHIN.1;
-    let mut under_way = BTreeMap::new();
-    let mut asked = FuturesUnordered::new();
-    loop {
-        while asked.len() < AT_ONCE
-            && walk.answered.len() + walk.silent.len() < PEERS
-            && let Some((id, peer)) = walk.left.pop_first()
-        {
-            under_way.insert(id, peer.clone());
-            let calls = handle.calls().clone();
-            asked.push(async move { (calls.node(&peer.address, WITHIN.0).await, peer) });
-        }
-        let Ok(Some((answer, peer))) = tokio::time::timeout_at(deadline, asked.next()).await else { break };
-        under_way.remove(&peer.id);
-        match answer.ok().and_then(|info| Some((view(&info)?, info))) {
-            Some((view, info)) if view.peer.id == peer.id && info.ring == **handle.ring() => {
-                walk.take(view, info);
-            }
-            _ => {
-                walk.silent.insert(peer.id, peer);
-            }
-        }
-        // Named again by those that have answered meanwhile.
-        walk.left.retain(|id, _| !under_way.contains_key(id));
-    }
-    walk.left.append(&mut under_way);
-    walk
+/// Asks this peer's own neighbours, and nobody else.
+pub(super) async fn near(handle: &Handle, own: Snapshot, version: &str) -> Walk {
+    let mut walk = Walk::from(own, version);
+    walk.only = Some(walk.left.keys().copied().collect());
+    walk.ask(handle).await
 }
 
 /// A peer's answer; none where it is malformed.
@@ -89,6 +67,55 @@ fn view(info: &NodeInfo) -> Option<View> {
 }
 
 impl Walk {
+    fn from(own: Snapshot, version: &str) -> Walk {
+        let (answered, silent, left) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut walk = Walk { me: own.me.clone(), only: None, answered, silent, left };
+        let info = info(own, version);
+        if let Some(view) = view(&info) {
+            walk.take(view, info);
+        }
+        walk
+    }
+
+    /// Asks those that are left, and whom they name, until the time is up.
+    async fn ask(mut self, handle: &Handle) -> Walk {
+        let deadline = Instant::now() + WITHIN.1;
+        let mut under_way = BTreeMap::new();
+        let mut asked = FuturesUnordered::new();
+        loop {
+            while asked.len() < AT_ONCE
+                && self.answered.len() + self.silent.len() < PEERS
+                && let Some((id, peer)) = self.next()
+            {
+                under_way.insert(id, peer.clone());
+                let calls = handle.calls().clone();
+                asked.push(async move { (calls.node(&peer.address, WITHIN.0).await, peer) });
+            }
+            let Ok(Some((answer, peer))) = tokio::time::timeout_at(deadline, asked.next()).await else {
+                break;
+            };
+            under_way.remove(&peer.id);
+            match answer.ok().and_then(|info| Some((view(&info)?, info))) {
+                Some((view, info)) if view.peer.id == peer.id && info.ring == **handle.ring() => {
+                    self.take(view, info);
+                }
+                _ => {
+                    self.silent.insert(peer.id, peer);
+                }
+            }
+            // Named again by those that have answered meanwhile.
+            self.left.retain(|id, _| !under_way.contains_key(id));
+        }
+        self.left.append(&mut under_way);
+        self
+    }
+
+    fn next(&mut self) -> Option<(Id, Peer)> {
+        let asked = |id: &&Id| self.only.as_ref().is_none_or(|only| only.contains(*id));
+        let id = *self.left.keys().find(asked)?;
+        self.left.remove_entry(&id)
+    }
+
     fn note(&mut self, peer: Peer) {
         let known = self.answered.contains_key(&peer.id) || self.silent.contains_key(&peer.id);
         if !known && self.left.len() < PEERS {
@@ -104,13 +131,19 @@ impl Walk {
         named.into_iter().for_each(|peer| self.note(peer));
     }
 
-    /// The peers of the ring, this one first, and where their views disagree.
-    pub(super) fn report(self) -> GetRingResponse {
+    /// The views of the members, in ring order, this peer's first.
+    pub(super) fn members(&self) -> Vec<&View> {
+        let members = self.answered.values().map(|(view, _)| view);
+        let mut members: Vec<&View> = members.filter(|view| view.condition == Condition::Member).collect();
+        members.sort_by_key(|view| self.me.id.distance_to(view.peer.id));
+        members
+    }
+
+    /// The peers of the ring, this one first, and what is wrong with it.
+    pub(super) fn report(self, config: &Config, replicas: Replicas) -> GetRingResponse {
         let me = self.me.id;
         let distance = |id: Id| me.distance_to(id);
-        let mut members: Vec<&View> = self.answered.values().map(|(view, _)| view).collect();
-        members.retain(|view| view.condition == Condition::Member);
-        members.sort_by_key(|view| distance(view.peer.id));
+        let members = self.members();
         // Only a peer that some member counts on is missed.
         let counted_on: BTreeSet<Id> =
             members.iter().flat_map(|view| view.neighbors()).map(|peer| peer.id).collect();
@@ -120,11 +153,18 @@ impl Walk {
             None if self.left.contains_key(&peer.id) => Condition::Unasked,
             None => Condition::Silent,
         };
-        let mut problems = agreement::problems(&members, condition);
-        if !self.left.is_empty() {
+        let mut problems = agreement::problems(&members, condition, config);
+        let mut invariants = Vec::new();
+        if self.only.is_some() {
+            // Of the others' neighbours, some were not asked.
+            problems.retain(|problem| problem.peer == Some(self.me.clone().into()));
+        } else if self.left.is_empty() {
+            invariants = self::invariants(&members, config);
+        } else {
             let what = format!("{} peers could not be asked in time", self.left.len());
             problems.push(agreement::problem(&self.me, what, "ask again"));
         }
+        let agreed = problems.is_empty() && invariants.iter().all(|invariant| invariant.holds);
 
         let share = |id: Id| match members.iter().position(|view| view.peer.id == id) {
             Some(_) if members.len() == 1 => 1.0,
@@ -150,7 +190,15 @@ impl Walk {
             share: share(peer.id),
             state: state.into(),
         });
-        GetRingResponse { peers: peers.collect(), agreed: problems.is_empty(), problems }
+        GetRingResponse {
+            // Where the arcs of some begin is not known unless all were asked.
+            peers: if self.only.is_none() { peers.collect() } else { Vec::new() },
+            agreed,
+            problems,
+            invariants,
+            replicas: Some(replicas),
+            list_length: config.successors as u32,
+        }
     }
 
     /// The peer of this name or hexadecimal identifier.

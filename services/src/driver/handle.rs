@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chord::index::File;
+use chord::index::{Digest, File};
 use chord::{
-    Envelope, Event, Found, Id, Lost, LostReason, Node, Peer, Read, Rejection, Request, Response, Route,
-    Services, Status,
+    Config, Envelope, Event, Found, Id, Lost, LostReason, Node, Peer, Read, Rejection, Request, Response,
+    Route, Services, Status,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -21,7 +21,7 @@ const SNAPSHOT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(super) me: watch::Receiver<Peer>,
-    pub(super) ring: Arc<str>,
+    pub(super) config: Arc<Config>,
     pub(super) calls: Arc<Calls>,
     pub(super) control: mpsc::Sender<Asked>,
     pub(super) bulk: mpsc::Sender<Asked>,
@@ -49,6 +49,7 @@ pub(super) enum Command {
     Watching(bool),
     Leave(oneshot::Sender<()>),
     Snapshot(oneshot::Sender<Snapshot>),
+    Kept { arcs: Vec<(Id, Id)>, answer: oneshot::Sender<Vec<Digest>> },
 }
 
 /// Why a request of another peer was not answered.
@@ -144,7 +145,12 @@ impl Handle {
 
     /// This peer's ring.
     pub fn ring(&self) -> &Arc<str> {
-        &self.ring
+        &self.config.ring
+    }
+
+    /// The node's settings.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The calls to other peers, for those who ask them other things than the node does.
@@ -217,6 +223,17 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         let ask = async {
             self.commands.send(Command::Snapshot(answer)).await.ok()?;
+            answered.await.ok()
+        };
+        tokio::time::timeout(SNAPSHOT, ask).await.ok().flatten()
+    }
+
+    /// What the node keeps of the index in each of these arcs; none: the peer is stopping. The node reads
+    /// every entry in them for that.
+    pub async fn kept(&self, arcs: Vec<(Id, Id)>) -> Option<Vec<Digest>> {
+        let (answer, answered) = oneshot::channel();
+        let ask = async {
+            self.commands.send(Command::Kept { arcs, answer }).await.ok()?;
             answered.await.ok()
         };
         tokio::time::timeout(SNAPSHOT, ask).await.ok().flatten()

@@ -64,7 +64,7 @@ pub fn spawn(
     let (lives, life) = watch::channel(me.clone());
     let handle = Handle {
         me: life,
-        ring: node.config().ring.clone(),
+        config: Arc::new(node.config().clone()),
         calls: calls.clone(),
         control,
         bulk,
@@ -187,6 +187,10 @@ impl Driver {
                 self.leaving.retain(|waiting| !waiting.is_closed());
                 self.leaving.push(done);
                 self.handle(Input::Leave);
+            }
+            Command::Kept { arcs, answer } => {
+                let keeper = self.node.keeper();
+                let _ = answer.send(arcs.into_iter().map(|(from, to)| keeper.digest(from, to)).collect());
             }
             Command::Snapshot(answer) => {
                 let _ = answer.send(Snapshot::of(&self.node));

@@ -6,6 +6,7 @@ use chordial_proto::chord_v1::NodeState;
 use serde_json::json;
 use warp::reply::Response;
 
+use super::metrics::PeerState;
 use super::problem::{Kind, Problem};
 use super::{Gateway, reply};
 
@@ -36,7 +37,12 @@ pub async fn readyz(gateway: &Gateway) -> Result<Response, Problem> {
 pub async fn metrics(gateway: &Gateway) -> Result<Response, Problem> {
     // Counting goes on while the chord service is away: then only its own numbers are missing.
     let node = tokio::time::timeout(PATIENCE, gateway.upstream.node()).await.ok().and_then(Result::ok);
-    let body = gateway.metrics.text(node.as_ref()).map_err(|error| {
+    let [near, whole] = match &node {
+        Some(node) if node.state() == NodeState::Member => gateway.standing.look(&gateway.upstream).await,
+        _ => [None, None],
+    };
+    let peer = PeerState { node: node.as_ref(), near: near.as_deref(), ring: whole.as_deref() };
+    let body = gateway.metrics.text(&peer).map_err(|error| {
         Problem::new(Kind::Internal, format!("The metrics could not be written: {error}."))
     })?;
     Ok(reply::text(OPEN_METRICS, body))

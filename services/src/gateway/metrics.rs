@@ -1,10 +1,11 @@
-//! What is counted, for Prometheus. Labels are route patterns and statuses, never names or addresses.
+//! What is counted, for Prometheus. Labels are route patterns, statuses and the names of invariants, never names
+//! or addresses of peers or files.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use chordial_proto::chord_v1::{NodeInfo, NodeState};
+use chordial_proto::chord_v1::{GetRingResponse, NodeInfo, NodeState};
 use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -28,6 +29,11 @@ struct Answered {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Routed {
     route: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Named {
+    invariant: String,
 }
 
 /// A handle on one peer's registry; clones share it.
@@ -103,22 +109,42 @@ impl Metrics {
         self.file_bytes.inc_by(count as u64);
     }
 
-    /// OpenMetrics text of all that is counted, with the state of the peer where it is known.
+    /// OpenMetrics text of all that is counted, with the state of the peer as far as it is known.
     ///
     /// # Errors
     /// Where a metric has no text form.
-    pub(super) fn text(&self, node: Option<&NodeInfo>) -> Result<String, fmt::Error> {
+    pub(super) fn text(&self, peer: &PeerState<'_>) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode_registry(&mut text, &self.registry.read().unwrap_or_else(PoisonError::into_inner))?;
-        encode_registry(&mut text, &state(node))?;
+        encode_registry(&mut text, &state(peer))?;
         encode_eof(&mut text)?;
         Ok(text)
     }
 }
 
-/// Gauges of the peer's state, made anew for each collection: an old value would be a wrong one.
-fn state(node: Option<&NodeInfo>) -> Registry {
+/// What is known of the peer and its ring.
+#[derive(Debug, Default)]
+pub(super) struct PeerState<'a> {
+    /// The peer itself.
+    pub(super) node: Option<&'a NodeInfo>,
+    /// How it stands among its neighbours.
+    pub(super) near: Option<&'a GetRingResponse>,
+    /// The whole ring.
+    pub(super) ring: Option<&'a GetRingResponse>,
+}
+
+/// Gauges of the peer's state, made anew for each collection: what is not known now is not shown.
+fn state(&PeerState { node, near, ring }: &PeerState<'_>) -> Registry {
     let mut registry = Registry::with_prefix(PREFIX);
+    if let Some(ring) = ring.filter(|ring| !ring.invariants.is_empty()) {
+        let holds = Family::<Named, Gauge>::default();
+        for invariant in &ring.invariants {
+            let named = Named { invariant: invariant.name.clone() };
+            holds.get_or_create(&named).set(invariant.holds.into());
+        }
+        let help = "Whether an invariant of the ring holds, in the views of all peers";
+        registry.register("ring_invariant_holds", help, holds);
+    }
     let mut gauge = |name: &str, help: &str, value: u64| {
         let gauge = Gauge::<i64>::default();
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -132,6 +158,24 @@ fn state(node: Option<&NodeInfo>) -> Registry {
         gauge("index_entries_replicas", "Copies kept of other arcs' entries", node.replicas);
         gauge("shared_files", "Files that this peer shares", node.shared_files);
         gauge("unpublished_files", "Files that no keeper has acknowledged yet", node.unpublished);
+    }
+    if let Some(ring) = ring {
+        gauge("ring_peers", "Peers of the whole ring, as seen from here", ring.peers.len() as u64);
+    }
+    if let Some(near) = near {
+        gauge(
+            "ring_problems",
+            "What is wrong with this peer's view of its neighbours",
+            near.problems.len() as u64,
+        );
+        if let Some(replicas) = &near.replicas {
+            gauge("replicas_wanted", "Peers that should keep each entry", replicas.wanted.into());
+            gauge(
+                "replicas_short",
+                "Entries of this peer's arc that fewer peers keep alike",
+                replicas.short_entries,
+            );
+        }
     }
     registry
 }
@@ -155,6 +199,8 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
+    use chordial_proto::chord_v1::{Invariant, Replicas};
+
     use super::*;
 
     #[test]
@@ -167,7 +213,12 @@ mod tests {
         more.inc();
         metrics.register(|registry| registry.register("more", "More", more));
         let node = NodeInfo { owned: 5, state: NodeState::Member.into(), ..NodeInfo::default() };
-        let text = metrics.text(Some(&node)).unwrap();
+        let invariant = |holds| Invariant { name: "OneLiveSuccessor".into(), holds, ..Invariant::default() };
+        let ring = GetRingResponse { invariants: vec![invariant(false)], ..GetRingResponse::default() };
+        let replicas = Replicas { wanted: 3, short_entries: 4, ..Replicas::default() };
+        let near = GetRingResponse { replicas: Some(replicas), ..GetRingResponse::default() };
+        let peer = PeerState { node: Some(&node), near: Some(&near), ring: Some(&ring) };
+        let text = metrics.text(&peer).unwrap();
         for line in [
             "chord_http_requests_total{route=\"/livez\",status=\"200\"} 1",
             "chord_http_request_duration_seconds_count{route=\"/livez\"} 1",
@@ -176,13 +227,20 @@ mod tests {
             "chord_more_total 1",
             "chord_index_entries_owned 5",
             "chord_ring_member 1",
+            "chord_ring_invariant_holds{invariant=\"OneLiveSuccessor\"} 0",
+            "chord_ring_peers 0",
+            "chord_ring_problems 0",
+            "chord_replicas_wanted 3",
+            "chord_replicas_short 4",
             "# EOF",
         ] {
             assert!(text.lines().any(|other| other == line), "{line} is missing in:\n{text}");
         }
         drop(open);
-        let text = metrics.text(None).unwrap();
+        let text = metrics.text(&PeerState::default()).unwrap();
         assert!(text.contains("chord_http_connections 0\n") && text.contains("chord_ring_member 0\n"));
-        assert!(!text.contains("index_entries"), "what is not known is not shown");
+        for unknown in ["index_entries", "invariant", "replicas", "problems"] {
+            assert!(!text.contains(unknown), "what is not known is not shown:\n{text}");
+        }
     }
 }

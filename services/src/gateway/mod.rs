@@ -20,6 +20,7 @@ mod request;
 mod routes;
 mod server;
 mod shared_file;
+mod standing;
 mod upload;
 mod upstream;
 
@@ -112,6 +113,7 @@ struct Gateway {
     url: String,
     limits: Limits,
     metrics: Metrics,
+    standing: standing::Standing,
     upstream: upstream::Upstream,
 }
 
@@ -122,6 +124,7 @@ impl Gateway {
         let deadline = limits.request_timeout.mul_f64(0.9);
         let uploads = transfer.clone().tcp_nodelay(true).connect_lazy();
         let upstream = upstream::Upstream::new(chord, file_channel(transfer), uploads, deadline);
-        Arc::new(Self { peer_name, url, limits, metrics, upstream })
+        let standing = standing::Standing::default();
+        Arc::new(Self { peer_name, url, limits, metrics, standing, upstream })
     }
 }

@@ -1,6 +1,7 @@
 //! The peer's other services, as the gateway knows them: gRPC calls with a deadline each, whose failures
 //! become problems.
 
+use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use chordial_proto::chord_v1::index_service_client::IndexServiceClient;
 use chordial_proto::chord_v1::node_service_client::NodeServiceClient;
 use chordial_proto::chord_v1::{
     FindRequest, FindResponse, GetNodeRequest, GetRingRequest, GetRingResponse, ListFilesRequest,
-    ListFilesResponse, ListNamesRequest, ListNamesResponse, NodeInfo,
+    ListFilesResponse, ListNamesRequest, ListNamesResponse, NodeInfo, RingScope,
 };
 use chordial_proto::transfer_v1::transfer_service_client::TransferServiceClient;
 use chordial_proto::transfer_v1::transfer_service_upload_request::Part;
@@ -25,6 +26,9 @@ use crate::transfer::refusal;
 
 /// The largest message taken from a service of one's own peer: a page of 1,000 names with many sources.
 const MAX_MESSAGE: usize = 32 << 20;
+
+/// What is said of a service that did not answer at all before the deadline.
+const NO_ANSWER: &str = "no answer in time";
 
 /// Clients of the peer's services.
 #[derive(Debug, Clone)]
@@ -65,8 +69,17 @@ impl Upstream {
 
     /// All peers.
     pub async fn ring(&self) -> Result<GetRingResponse, Problem> {
+        self.ring_in(RingScope::Unspecified).await
+    }
+
+    /// How this peer stands among its neighbours.
+    pub async fn neighborhood(&self) -> Result<GetRingResponse, Problem> {
+        self.ring_in(RingScope::Neighbors).await
+    }
+
+    async fn ring_in(&self, scope: RingScope) -> Result<GetRingResponse, Problem> {
         let mut client = self.node.clone();
-        self.chord(client.get_ring(self.request(GetRingRequest {}))).await
+        self.chord(client.get_ring(self.request(GetRingRequest { scope: scope.into() }))).await
     }
 
     /// A page of what one peer shares.
@@ -148,7 +161,7 @@ impl Upstream {
         match tokio::time::timeout(self.deadline, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(problem(&status)),
-            Err(_) => Err(problem(&Status::deadline_exceeded("no answer in time"))),
+            Err(_) => Err(problem(&Status::deadline_exceeded(NO_ANSWER))),
         }
     }
 }
@@ -161,6 +174,13 @@ fn chord_problem(status: &Status) -> Problem {
                 .retry_after(2)
         }
         Code::NotFound => Problem::new(Kind::PeerNotFound, sentence(&message)),
+        // The service did answer: it is others that did not answer it, and it says who.
+        Code::DeadlineExceeded if status.message() != NO_ANSWER => {
+            Problem::new(Kind::Timeout, format!("{} Ask again.", sentence(&message)))
+        }
+        Code::Unavailable if status.source().is_none() => {
+            Problem::new(Kind::Unavailable, sentence(&message)).retry_after(2)
+        }
         _ => service_problem("chord", status),
     }
 }

@@ -59,6 +59,8 @@ async fn node_and_ring_are_shown() {
     let ring = peer.get("/api/v1/ring").await.json();
     assert_eq!((&ring["peers"][0]["share"], &ring["agreed"]), (&json!(0.25), &json!(false)));
     assert_eq!(ring["problems"][0]["peer"], "p3");
+    assert_eq!((&ring["invariants"][1]["holds"], &ring["mode"]), (&json!(false), &json!("small")));
+    assert_eq!(ring["replicas"]["short"], 5);
 }
 
 #[tokio::test]
@@ -79,10 +81,19 @@ async fn those_who_run_it_can_ask_how_it_is() {
         "chord_ring_successors 2",
         "chord_index_entries_owned 10",
         "chord_shared_files 12",
+        "chord_ring_invariant_holds{invariant=\"OneLiveSuccessor\"} 1",
+        "chord_ring_invariant_holds{invariant=\"AtMostOneRing\"} 0",
+        "chord_ring_problems 1",
+        "chord_replicas_short 5",
     ] {
         assert!(metrics.lines().any(|other| other == line), "{line} is missing in\n{metrics}");
     }
     assert!(!metrics.contains("secret-name"));
+    let walks = || peer.fakes.knobs.walks.load(Ordering::Relaxed);
+    let before = walks();
+    let again = String::from_utf8(peer.get("/metrics").await.body).unwrap();
+    assert!(again.contains("chord_replicas_short 5\n"), "{again}");
+    assert_eq!(walks(), before, "the ring is not asked at each collection");
 }
 
 #[tokio::test]
@@ -109,6 +120,11 @@ async fn a_service_that_is_busy_or_slow_is_not_waited_for() {
     let busy = peer.get("/api/v1/files/busy.txt").await;
     busy.problem(429, "too-many-requests");
     assert_eq!(busy.header("retry-after"), Some("1"));
+    // Who did not answer on the way is said.
+    let late = peer.get("/api/v1/files/late.txt").await.problem(504, "timeout");
+    assert_eq!(late["detail"], "The lookup ran out of time: p4 did not answer. Ask again.");
+    let cut_off = peer.get("/api/v1/files/cut-off.txt").await.problem(503, "unavailable");
+    assert_eq!(cut_off["detail"], "The lookup gave up after 2 hops: p4 refused.");
     let limits = Limits { request_timeout: Duration::from_millis(400), ..Limits::default() };
     let hasty = Harness::with(limits).await;
     let asked = Instant::now();

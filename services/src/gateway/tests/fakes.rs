@@ -38,6 +38,8 @@ pub struct Knobs {
     pub asked: Mutex<Vec<String>>,
     /// Pages that were asked for: limit, cursor, peer.
     pub pages: Mutex<Vec<(u32, String, String)>>,
+    /// Times that the ring was asked for.
+    pub walks: AtomicU64,
     /// Bytes of `big.bin` that were sent.
     pub big_sent: AtomicU64,
     /// Its transfer was given up.
@@ -159,7 +161,23 @@ impl NodeService for Chord {
         };
         let what = "its successor p5 does not answer".to_owned();
         let problem = Problem { peer: Some(peer("p3")), what, remedy: "Wait.".to_owned() };
-        Ok(Response::new(GetRingResponse { peers: vec![one], agreed: false, problems: vec![problem] }))
+        let replicas = Replicas { wanted: 3, entries: 12, short_entries: 5, ..Replicas::default() };
+        let invariant =
+            |(name, holds): (&str, bool)| Invariant { name: name.to_owned(), holds, ..Invariant::default() };
+        let invariants = [("OneLiveSuccessor", true), ("AtMostOneRing", false)].map(invariant).to_vec();
+        self.knobs.walks.fetch_add(1, Ordering::Relaxed);
+        Ok(Response::new(GetRingResponse {
+            peers: vec![one],
+            agreed: false,
+            problems: vec![problem],
+            invariants,
+            replicas: Some(replicas),
+            list_length: 8,
+        }))
+    }
+
+    async fn get_kept(&self, _: Request<GetKeptRequest>) -> Result<Response<GetKeptResponse>, Status> {
+        Err(Status::unimplemented("no gateway asks for that"))
     }
 
     async fn list_files(
@@ -201,6 +219,10 @@ impl IndexService for Chord {
         let sources = match name.as_str() {
             "nobody.txt" | "unsure.txt" => Vec::new(),
             "slow.txt" => std::future::pending().await,
+            "late.txt" => {
+                return Err(Status::deadline_exceeded("the lookup ran out of time: p4 did not answer"));
+            }
+            "cut-off.txt" => return Err(Status::unavailable("the lookup gave up after 2 hops: p4 refused")),
             "busy.txt" => return Err(Status::resource_exhausted("too many questions")),
             "two.txt" => vec![here("p2"), self.source("p3", &name, "other.txt", b"other")],
             "moved.txt" => {
