@@ -163,9 +163,8 @@ impl Node {
                 return set_timer(out, Timer::Join, 50..150);
             }
             Outcome::Answer(Response::NotAdmitted(NotAdmitted::Outdated(latest))) => {
-                if self.outlive(latest, out) {
-                    round.queue.insert(0, from);
-                }
+                let again = self.outlive(latest, out).then_some(from);
+                round.queue.splice(0..0, again);
             }
             Outcome::Answer(Response::NotAdmitted(NotAdmitted::Unreachable(_))) if !self.seeks_a_ring() => {}
             Outcome::Answer(Response::NotAdmitted(why)) => {
@@ -173,11 +172,10 @@ impl Node {
                 round.not_admitted = Some((from, why));
             }
             _ if !self.seeks_a_ring() => return,
+            Outcome::Answer(_) if from.is_same_life(&self.me) && round.asked == self.me.address => {}
             Outcome::Answer(_) if from.is_same_life(&self.me) => {
-                if round.asked != self.me.address {
-                    self.joining.friends.retain(|friend| friend.address != round.asked);
-                    round.mirrors.push(round.asked.clone());
-                }
+                self.joining.friends.retain(|friend| friend.address != round.asked);
+                round.mirrors.push(round.asked.clone());
             }
             Outcome::Answer(_) if from.id == self.me.id => {
                 self.stand_down(out);

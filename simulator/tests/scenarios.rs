@@ -33,7 +33,9 @@ fn played(name: &str, scenario: &Scenario, seed: u64) -> Report {
 fn every_scenario_comes_to_its_good_end() {
     let mut names: Vec<String> = std::fs::read_dir(directory())
         .expect("the scenarios are there")
-        .map(|entry| entry.expect("a file").path().file_stem().expect("a name").to_string_lossy().into())
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .map(|path| path.file_stem().expect("a name").to_string_lossy().into())
         .collect();
     names.sort();
     for name in names {
