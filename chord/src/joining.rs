@@ -232,8 +232,10 @@ impl Node {
     /// `member` stands right before us and has just told us its successors.
     fn become_member(&mut self, member: Peer, successors: Vec<Peer>, out: &mut Vec<Output>) {
         let others: Vec<Peer> = successors.into_iter().filter(|peer| peer.id != self.me.id).collect();
+        let slips = self.config.slips;
         match others.split_first() {
-            Some((head, tail)) => self.successors.adopt(head, tail),
+            Some((head, _)) if slips.join_unchecked => self.successors.adopt(head, &[]),
+            Some((head, tail)) => self.successors.adopt_with(head, tail, slips),
             None => self.successors.adopt(&member, &[]),
         }
         self.predecessor.get_or_insert_with(|| member.clone());

@@ -16,6 +16,7 @@
 //! assert!(out.iter().any(|output| matches!(output, Output::Event(Event::Founded))));
 //! ```
 
+mod abstraction;
 mod config;
 mod contacts;
 mod detector;
@@ -37,7 +38,7 @@ mod reunion;
 mod routing;
 mod successors;
 
-pub use config::Config;
+pub use config::{Config, Slips};
 pub use contacts::Contacts;
 pub use error::ConfigError;
 pub use fingers::FingerTable;

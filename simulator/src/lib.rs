@@ -2,4 +2,5 @@
 //! compared with.
 
 pub mod ideal;
+pub mod model;
 pub mod network;
