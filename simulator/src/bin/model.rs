@@ -10,7 +10,7 @@ fn main() {
     let wanted = arguments.next().unwrap_or_default();
     let limits = Limits { time: Duration::from_secs(seconds), threads: 2 };
     println!("{}", header());
-    for setup in usual().into_iter().chain(larger()).filter(|setup| setup.name.contains(&wanted)) {
+    for setup in usual().into_iter().chain(larger()).filter(|setup| setup.name.starts_with(&wanted)) {
         let report = check(&setup, limits);
         println!("{report}");
         report.broken.iter().for_each(|(_, trace)| eprintln!("{trace}"));

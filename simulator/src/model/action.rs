@@ -54,14 +54,16 @@ pub enum Action {
 impl Setup {
     pub(super) fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         let members: Vec<usize> = state.members().map(|(seat, _)| seat).collect();
-        actions.extend((0..state.calls.len()).map(Action::Arrive));
+        actions.extend((0..state.calls.len()).filter(|call| !state.only_hears_busy(*call)).map(Action::Arrive));
         if state.left.losses > 0 {
             actions.extend((0..state.calls.len()).map(Action::Lose));
         }
         if state.calls.len() < self.under_way {
             for (seat, node) in state.nodes() {
                 match node.status() {
-                    Status::Joining => actions.push(Action::JoinAgain(seat)),
+                    Status::Joining if !state.is_asking_for_its_place(seat) => {
+                        actions.push(Action::JoinAgain(seat));
+                    }
                     Status::Member if !node.is_busy() => {
                         actions.push(Action::Stabilize(seat));
                         if state.left.losses > 0 && self.grain == Grain::Query {
@@ -143,9 +145,11 @@ impl Setup {
                 let friends = vec![self.stranger(member)];
                 step.handle(joiner, Input::Start { friends, remembered: Vec::new() });
                 step.settle();
-                step.handle(joiner, Input::Friends(self.friends(joiner)));
-                if self.grain != Grain::Message && step.status(joiner) != Some(Status::Member) {
-                    return None;
+                if self.grain != Grain::Message {
+                    if step.status(joiner) != Some(Status::Member) {
+                        return None;
+                    }
+                    step.handle(joiner, Input::Friends(self.friends(joiner)));
                 }
             }
             Action::Stabilize(seat) => step.timer(seat, Timer::Stabilize, second),

@@ -100,6 +100,18 @@ impl State {
         self.nodes().filter(|(_, node)| node.status() == Status::Member)
     }
 
+    pub(super) fn is_asking_for_its_place(&self, seat: usize) -> bool {
+        let asks = |call: &Call| matches!(call.why, Why::Join(_)) && seat_of(&call.envelope.sender.address) == seat;
+        self.calls.iter().any(|call| asks(call.get()))
+    }
+
+    /// Whether a joiner's question would be answered "busy": it would be asked again at once, to no effect.
+    pub(super) fn only_hears_busy(&self, call: usize) -> bool {
+        let call = self.calls[call].get();
+        let asked = self.seats.get(seat_of(&call.to.address)).and_then(|seat| seat.node.as_ref());
+        call.request == Request::Join && call.answer.is_none() && asked.is_some_and(|node| node.get().is_busy())
+    }
+
     /// Whether this very life of a peer is a member now.
     pub(super) fn is_living(&self, peer: &Peer) -> bool {
         let node = self.seats.get(seat_of(&peer.address)).and_then(|seat| seat.node.as_ref());
