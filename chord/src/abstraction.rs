@@ -14,6 +14,7 @@ impl Node {
         self.finger_rounds = 0;
         self.poked = false;
         self.detector.forget_times(self.config.give_up * 2);
+        self.joining.forget_times();
         self.reunion.forget_times();
         self.keeper = Keeper::default();
         self.publisher = Publisher::default();

@@ -47,6 +47,12 @@ impl Joining {
         !self.friends.is_empty()
     }
 
+    /// For the model checker: beyond these numbers, counting further changes nothing.
+    pub(crate) fn forget_times(&mut self) {
+        self.rounds = self.rounds.min(LONELY.max(8));
+        self.calm = self.calm.min(CALM.1);
+    }
+
     /// Whether it has friends, and all of them are this peer itself.
     fn is_mirrored(&self) -> bool {
         self.mirrored.is_some_and(|rounds| rounds > 0)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chordial_simulator::model::{Limits, check, header, larger, usual};
+use chordial_simulator::model::{Limits, Setup, beyond, check, header, larger, slips, usual};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -10,7 +10,8 @@ fn main() {
     let wanted = arguments.next().unwrap_or_default();
     let limits = Limits { time: Duration::from_secs(seconds), threads: 2 };
     println!("{}", header());
-    for setup in usual().into_iter().chain(larger()).filter(|setup| setup.name.starts_with(&wanted)) {
+    let wanted = |setup: &Setup| setup.name.starts_with(&wanted);
+    for setup in usual().into_iter().chain(larger()).chain(beyond()).chain(slips()).filter(wanted) {
         let report = check(&setup, limits);
         println!("{report}");
         report.broken.iter().for_each(|(_, trace)| eprintln!("{trace}"));

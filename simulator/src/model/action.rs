@@ -12,6 +12,8 @@ use super::{Assumption, Setup};
 /// One thing that happens. Peers and calls are numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// A peer starts with all others as its friends, of whom none need be a member.
+    Start(usize),
     /// A peer that is not there joins through a member, in a new life if it was there before.
     Join {
         /// Who.
@@ -54,7 +56,8 @@ pub enum Action {
 impl Setup {
     pub(super) fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         let members: Vec<usize> = state.members().map(|(seat, _)| seat).collect();
-        actions.extend((0..state.calls.len()).filter(|call| !state.only_hears_busy(*call)).map(Action::Arrive));
+        actions
+            .extend((0..state.calls.len()).filter(|call| !state.only_hears_busy(*call)).map(Action::Arrive));
         if state.left.losses > 0 {
             actions.extend((0..state.calls.len()).map(Action::Lose));
         }
@@ -74,10 +77,17 @@ impl Setup {
                 }
             }
             for joiner in (0..self.peers).filter(|seat| state.node(*seat).is_none()) {
+                if self.initial.is_empty() {
+                    actions.push(Action::Start(joiner));
+                    continue;
+                }
                 if state.seats[joiner].lives == 0 || state.left.restarts > 0 {
                     let takes_in = |member: &&usize| self.takes_in(state, **member, id_of(joiner));
                     actions.extend(
-                        members.iter().filter(takes_in).map(|member| Action::Join { joiner, member: *member }),
+                        members
+                            .iter()
+                            .filter(takes_in)
+                            .map(|member| Action::Join { joiner, member: *member }),
                     );
                 }
             }
@@ -115,9 +125,9 @@ impl Setup {
 
     fn points_to(&self, state: &State, seat: usize, who: usize) -> bool {
         let id = id_of(who);
-        state.node(seat).is_some_and(|node| {
-            node.successors().iter().chain(node.predecessor()).any(|peer| peer.id == id)
-        })
+        state
+            .node(seat)
+            .is_some_and(|node| node.successors().iter().chain(node.predecessor()).any(|peer| peer.id == id))
     }
 
     fn may_fail(&self, state: &State, seat: usize) -> bool {
@@ -134,6 +144,11 @@ impl Setup {
         let mut step = Step::new(state, self.grain);
         let second = Duration::from_secs(1);
         match *action {
+            Action::Start(seat) => {
+                step.state.seats[seat].lives += 1;
+                step.insert(seat, self.joiner(seat, 1));
+                step.handle(seat, Input::Start { friends: self.friends(seat), remembered: Vec::new() });
+            }
             Action::Join { joiner, member } => {
                 let seat = &mut step.state.seats[joiner];
                 seat.lives += 1;
@@ -202,6 +217,7 @@ impl Setup {
         let call = |at: &usize| state.calls[*at].get();
         let name = |seat: &usize| address_of(*seat);
         match action {
+            Action::Start(seat) => format!("{} starts", name(seat)),
             Action::Join { joiner, member } => {
                 let again = if state.seats[*joiner].lives > 0 { " comes back and" } else { "" };
                 format!("{}{again} joins through {}", name(joiner), name(member))

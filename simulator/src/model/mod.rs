@@ -12,7 +12,8 @@ mod state;
 mod step;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use chord::invariants::Invariant;
 use chord::{Config, Input, Node, Peer, Services, Slips, Timer};
@@ -20,7 +21,7 @@ use stateright::{Model, Property};
 
 pub use action::Action;
 pub use report::{Limits, Report, check, header};
-pub use setups::{larger, usual};
+pub use setups::{beyond, larger, slips, usual};
 pub use state::{Budget, State};
 pub use step::Grain;
 
@@ -72,26 +73,6 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Zave's protocol under her assumption: the first members never fail.
-    pub fn base(name: &'static str, peers: usize, length: usize, initial: &'static [usize]) -> Setup {
-        let many = u8::MAX;
-        Setup {
-            name,
-            peers,
-            length,
-            initial,
-            assumption: Assumption::Base,
-            budget: Budget { crashes: many, ..Budget::default() },
-            grain: Grain::Query,
-            under_way: usize::MAX,
-            repair: false,
-            contacts: 0,
-            slips: Slips::default(),
-            judged: &Invariant::ALL,
-            lively: true,
-        }
-    }
-
     fn config(&self) -> Config {
         let second = Duration::from_secs(1);
         Config {
@@ -125,7 +106,7 @@ impl Setup {
             node.handle(Input::Friends(self.friends(seat)), &mut out);
             node.forget_times_and_entries();
             node.forget_turns();
-            Some(Hashed::new(node))
+            Some(Hashed::new(Arc::new(node)))
         };
         let seat = |seat: usize| {
             let node = member(seat);
@@ -148,6 +129,19 @@ impl Setup {
         step.finish()
     }
 
+    /// What rounds without faults begin with: everybody has started, and nothing is news.
+    fn calm(&self, state: &State) -> State {
+        if self.initial.is_empty() {
+            let missing: Vec<usize> = (0..self.peers).filter(|seat| state.node(*seat).is_none()).collect();
+            let start = |state: State, seat: usize| self.take(&state, &Action::Start(seat)).unwrap_or(state);
+            missing.into_iter().fold(state.branch(), start)
+        } else if self.may_wait() {
+            self.wait(state)
+        } else {
+            state.branch()
+        }
+    }
+
     fn joiner(&self, seat: usize, life: u64) -> Node {
         let me = Peer { incarnation: life, ..peer_of(seat, life) };
         Node::new(me, Services::default(), self.config())
@@ -163,6 +157,9 @@ impl Setup {
 pub(crate) struct Checked {
     setup: Setup,
     rounds: Rounds,
+    deadline: Instant,
+    /// The deadline has passed before all was visited.
+    cut: AtomicBool,
 }
 
 impl Checked {
@@ -180,6 +177,10 @@ impl Model for Checked {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        if Instant::now() > self.deadline {
+            self.cut.store(true, Ordering::Relaxed);
+            return;
+        }
         self.setup.actions(state, actions);
     }
 

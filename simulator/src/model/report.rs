@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use stateright::{Checker, HasDiscoveries, Model, Path};
@@ -40,14 +41,10 @@ pub struct Report {
 /// Visits all states that can be reached, until something does not hold or a limit is met.
 pub fn check(setup: &Setup, limits: Limits) -> Report {
     let begun = Instant::now();
-    let model = Checked { setup: setup.clone(), rounds: Rounds::default() };
-    let checker = model
-        .checker()
-        .threads(limits.threads)
-        .timeout(limits.time)
-        .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_bfs()
-        .join();
+    let (deadline, cut) = (begun + limits.time, AtomicBool::new(false));
+    let model = Checked { setup: setup.clone(), rounds: Rounds::default(), deadline, cut };
+    let checker =
+        model.checker().threads(limits.threads).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let took = begun.elapsed();
     let mut broken: Vec<(String, String)> = checker
         .discoveries()
@@ -61,7 +58,7 @@ pub fn check(setup: &Setup, limits: Limits) -> Report {
         depth: checker.max_depth(),
         took,
         rounds: checker.model().rounds.most(),
-        complete: broken.is_empty() && took < limits.time,
+        complete: broken.is_empty() && !checker.model().cut.load(Ordering::Relaxed),
         broken,
     }
 }
@@ -85,7 +82,8 @@ fn trace(setup: &Setup, name: &str, path: Path<State, Action>) -> String {
 
 /// The head of the table that reports are the lines of.
 pub fn header() -> String {
-    let head = "| configuration | lists | peers | grain | states | depth | rounds to ideal | seconds | result |";
+    let head =
+        "| configuration | lists | peers | grain | states | depth | rounds to ideal | seconds | result |";
     format!("{head}\n|---|---|---|---|---|---|---|---|---|")
 }
 

@@ -24,7 +24,7 @@ impl Rounds {
     /// Rounds until the ring is ideal and stays so; none: it never is.
     pub(super) fn until_ideal(&self, state: &State, setup: &Setup) -> Option<u32> {
         let mut way = Vec::new();
-        let mut at = if setup.may_wait() { setup.wait(state) } else { state.branch() };
+        let mut at = setup.calm(state);
         let mut rounds = loop {
             let hash = at.hash_all();
             if let Some(known) = self.known(hash) {

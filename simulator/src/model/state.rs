@@ -14,11 +14,11 @@ pub(super) struct Hashed<T> {
     value: Arc<T>,
 }
 
-impl<T: Hash + Clone> Hashed<T> {
-    pub(super) fn new(value: T) -> Hashed<T> {
+impl<T: Hash> Hashed<T> {
+    pub(super) fn new(value: Arc<T>) -> Hashed<T> {
         let mut hasher = DefaultHasher::new();
         value.hash(&mut hasher);
-        Hashed { hash: hasher.finish(), value: Arc::new(value) }
+        Hashed { hash: hasher.finish(), value }
     }
 
     pub(super) fn get(&self) -> &T {
@@ -29,8 +29,8 @@ impl<T: Hash + Clone> Hashed<T> {
         self.hash
     }
 
-    pub(super) fn into_inner(self) -> T {
-        Arc::unwrap_or_clone(self.value)
+    pub(super) fn into_inner(self) -> Arc<T> {
+        self.value
     }
 }
 
@@ -101,7 +101,8 @@ impl State {
     }
 
     pub(super) fn is_asking_for_its_place(&self, seat: usize) -> bool {
-        let asks = |call: &Call| matches!(call.why, Why::Join(_)) && seat_of(&call.envelope.sender.address) == seat;
+        let asks =
+            |call: &Call| matches!(call.why, Why::Join(_)) && seat_of(&call.envelope.sender.address) == seat;
         self.calls.iter().any(|call| asks(call.get()))
     }
 
@@ -109,7 +110,9 @@ impl State {
     pub(super) fn only_hears_busy(&self, call: usize) -> bool {
         let call = self.calls[call].get();
         let asked = self.seats.get(seat_of(&call.to.address)).and_then(|seat| seat.node.as_ref());
-        call.request == Request::Join && call.answer.is_none() && asked.is_some_and(|node| node.get().is_busy())
+        call.request == Request::Join
+            && call.answer.is_none()
+            && asked.is_some_and(|node| node.get().is_busy())
     }
 
     /// Whether this very life of a peer is a member now.
@@ -209,7 +212,12 @@ impl fmt::Display for State {
                 Status::Member if node.is_busy() => " busy",
                 Status::Member => "",
             };
-            writeln!(f, "        {:>4}: before {before:<4} then [{}]{status}", shown(node.me()), list.join(" "))?;
+            writeln!(
+                f,
+                "        {:>4}: before {before:<4} then [{}]{status}",
+                shown(node.me()),
+                list.join(" ")
+            )?;
         }
         for call in &self.calls {
             writeln!(f, "        under way: {}", call.get())?;

@@ -1,6 +1,7 @@
 //! One step of the network: what it makes of a state, with all calls that are answered within the step.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chord::{Envelope, Input, Node, Outcome, Output, Peer, Refusal, Request, Status, Timer, Why};
@@ -47,7 +48,7 @@ pub(super) struct Step {
     grain: Grain,
     /// Notifies are lost.
     mute: bool,
-    nodes: Vec<Option<Node>>,
+    nodes: Vec<Option<Arc<Node>>>,
     queue: VecDeque<(usize, Output)>,
     probing: BTreeSet<usize>,
     queries: u32,
@@ -82,7 +83,7 @@ impl Step {
     }
 
     pub(super) fn insert(&mut self, seat: usize, node: Node) {
-        self.nodes[seat] = Some(node);
+        self.nodes[seat] = Some(Arc::new(node));
     }
 
     /// A peer is gone; what only it waits for goes with it.
@@ -100,7 +101,7 @@ impl Step {
         if self.nodes[seat].is_none() {
             self.nodes[seat] = self.state.seats[seat].node.take().map(Hashed::into_inner);
         }
-        self.nodes[seat].as_mut()
+        self.nodes[seat].as_mut().map(Arc::make_mut)
     }
 
     pub(super) fn handle(&mut self, seat: usize, input: Input) {
@@ -111,7 +112,11 @@ impl Step {
         self.handle(seat, Input::Timer { timer, after });
     }
 
-    pub(super) fn act<T>(&mut self, seat: usize, act: impl FnOnce(&mut Node, &mut Vec<Output>) -> T) -> Option<T> {
+    pub(super) fn act<T>(
+        &mut self,
+        seat: usize,
+        act: impl FnOnce(&mut Node, &mut Vec<Output>) -> T,
+    ) -> Option<T> {
         let mut out = Vec::new();
         let result = self.node(seat).map(|node| act(node, &mut out));
         self.queue.extend(out.into_iter().map(|output| (seat, output)));
@@ -127,7 +132,11 @@ impl Step {
                 match output {
                     Output::Call { to, request, why, .. } => {
                         calls += 1;
-                        assert!(calls < CALLS, "a step without end: {:?} asks {to:?} {request:?}", self.nodes[seat]);
+                        assert!(
+                            calls < CALLS,
+                            "a step without end: {:?} asks {to:?} {request:?}",
+                            self.nodes[seat]
+                        );
                         self.call(seat, to, request, why);
                     }
                     Output::SetTimer { timer: Timer::Probe, .. } => {
@@ -150,9 +159,10 @@ impl Step {
         self.settle();
         for (seat, node) in self.nodes.iter_mut().enumerate() {
             if let Some(mut node) = node.take() {
-                node.forget_times_and_entries();
+                let changed = Arc::make_mut(&mut node);
+                changed.forget_times_and_entries();
                 if !self.keep_turns {
-                    node.forget_turns();
+                    changed.forget_turns();
                 }
                 self.state.seats[seat].node = Some(Hashed::new(node));
             }
@@ -171,7 +181,7 @@ impl Step {
         let keeps = self.grain.keeps(&request, &why, &mut self.queries);
         let Some(envelope) = self.node(seat).map(|node| node.envelope(&to)) else { return };
         if keeps {
-            self.state.calls.push(Hashed::new(Call { envelope, to, request, why, answer: None }));
+            self.state.calls.push(Hashed::new(Arc::new(Call { envelope, to, request, why, answer: None })));
             return;
         }
         let (from, outcome) = self.ask(&envelope, &to, request);
@@ -203,7 +213,7 @@ impl Step {
     }
 
     fn take(&mut self, call: usize) -> Call {
-        self.state.calls.remove(call).into_inner()
+        Arc::unwrap_or_clone(self.state.calls.remove(call).into_inner())
     }
 
     /// A request arrives, or a reply.
@@ -224,7 +234,7 @@ impl Step {
             || matches!(outcome, Outcome::Refused(_));
         if arrives && !at_once {
             call.answer = Some((from, outcome));
-            self.state.calls.push(Hashed::new(call));
+            self.state.calls.push(Hashed::new(Arc::new(call)));
         } else {
             self.reply(seat, from, call.why, outcome);
         }
