@@ -26,10 +26,13 @@ impl Node {
         self.hand_overs.clear();
     }
 
-    /// Forgets what the successor's neighbours were last time, so that it is asked for them in full again; and
-    /// whose turn it is to be asked for another part of the ring.
-    pub fn forget_turns(&mut self) {
+    /// Forgets what the successor's neighbours were last time, so that it is asked for them in full again.
+    pub fn forget_last_seen(&mut self) {
         self.last_seen = None;
+    }
+
+    /// Forgets whose turn it is to be asked for another part of the ring.
+    pub fn forget_turns(&mut self) {
         self.reunion.first_turn();
     }
 }

@@ -49,7 +49,7 @@ impl Joining {
 
     /// For the model checker: beyond these numbers, counting further changes nothing.
     pub(crate) fn forget_times(&mut self) {
-        self.rounds = self.rounds.min(LONELY.max(8));
+        self.rounds = self.rounds.min(LONELY);
         self.calm = self.calm.min(CALM.1);
     }
 

@@ -142,6 +142,10 @@ impl Setup {
 
     pub(super) fn take(&self, state: &State, action: &Action) -> Option<State> {
         let mut step = Step::new(state, self.grain);
+        // With the repair layer there would be too many states.
+        if self.grain == Grain::Message && !self.repair {
+            step = step.keep_last_seen();
+        }
         let second = Duration::from_secs(1);
         match *action {
             Action::Start(seat) => {

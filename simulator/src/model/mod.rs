@@ -106,6 +106,7 @@ impl Setup {
             node.handle(Input::Friends(self.friends(seat)), &mut out);
             node.forget_times_and_entries();
             node.forget_turns();
+            node.forget_last_seen();
             Some(Hashed::new(Arc::new(node)))
         };
         let seat = |seat: usize| {

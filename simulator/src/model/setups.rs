@@ -93,6 +93,7 @@ pub fn usual() -> Vec<Setup> {
     let suspicion = Budget { suspicions: 1, ..churn() };
     let crash = Budget { crashes: 1, ..no_faults() };
     let loss = Budget { losses: 1, ..no_faults() };
+    let wrong = Budget { suspicions: 1, ..no_faults() };
     vec![
         base("base", 6, 2, &[0, 2, 4], churn()),
         base("base, a restart", 5, 2, &[0, 2, 4], restart),
@@ -106,18 +107,16 @@ pub fn usual() -> Vec<Setup> {
         repair("any, repair, a wrong suspicion", 3, 2, &[0, 1, 2], suspicion),
         repair("any, repair, a restart", 3, 2, &[0, 1, 2], restart),
         Setup { contacts: 4, ..repair("any, repair, contacts", 3, 2, &[0, 1], churn()) },
-        repair("starting together", 3, 2, &[], no_faults()),
+        repair("starting together", 2, 2, &[], no_faults()),
         messages(base("messages, a crash", 4, 2, &[0, 1, 2], crash)),
         messages(small("messages, a crash", 3, 2, &[0, 1, 2], crash)),
+        messages(small("messages, a leave", 3, 2, &[0, 1, 2], Budget { leaves: 1, ..no_faults() })),
         messages(small("messages, a loss", 3, 2, &[0, 1], loss)),
-        messages(repair(
-            "messages, a wrong suspicion",
-            3,
-            2,
-            &[0, 1, 2],
-            Budget { suspicions: 1, ..no_faults() },
-        )),
-        messages(repair("messages, a restart", 3, 2, &[0, 1, 2], Budget { restarts: 1, ..crash })),
+        messages(repair("messages, a wrong suspicion", 3, 2, &[0, 1, 2], wrong)),
+        Setup {
+            under_way: 2,
+            ..messages(repair("messages, a restart", 3, 2, &[0, 1, 2], Budget { restarts: 1, ..crash }))
+        },
     ]
 }
 
@@ -125,6 +124,7 @@ pub fn usual() -> Vec<Setup> {
 pub fn larger() -> Vec<Setup> {
     let restart = Budget { restarts: 1, ..churn() };
     let suspicion = Budget { suspicions: 1, ..churn() };
+    let back = Budget { crashes: 1, restarts: 1, ..no_faults() };
     vec![
         base("base", 7, 2, &[0, 2, 4], churn()),
         base("base", 7, 3, &[0, 2, 4, 6], churn()),
@@ -134,7 +134,8 @@ pub fn larger() -> Vec<Setup> {
         small("small, from two", 5, 2, &[0, 2], churn()),
         repair("any, repair", 5, 2, &[0, 2, 4], churn()),
         repair("any, repair, a wrong suspicion", 4, 2, &[0, 1, 2], suspicion),
-        repair("starting together", 4, 2, &[], no_faults()),
+        repair("starting together", 3, 2, &[], no_faults()),
+        messages(repair("messages, a restart", 3, 2, &[0, 1, 2], back)),
     ]
 }
 
@@ -158,16 +159,16 @@ pub fn beyond() -> Vec<Setup> {
 /// The original Chord's errors, put back one by one.
 pub fn slips() -> Vec<Setup> {
     let none = Slips::default();
-    let zave = |initial, slips| Setup { slips, ..base("slip", 5, 2, initial, churn()) };
-    let tiny = |length, initial, slips| Setup { slips, ..small("slip", 4, length, initial, churn()) };
+    let zave = |name, initial, slips| Setup { slips, ..base(name, 5, 2, initial, churn()) };
+    let tiny = |name, length, initial, slips| Setup { slips, ..small(name, 4, length, initial, churn()) };
     vec![
-        zave(&[0, 3, 4], Slips { join_unchecked: true, ..none }),
-        zave(&[0, 2, 4], Slips { stabilize_unchecked: true, ..none }),
+        zave("join unchecked", &[0, 3, 4], Slips { join_unchecked: true, ..none }),
+        zave("stabilize unchecked", &[0, 2, 4], Slips { stabilize_unchecked: true, ..none }),
         Setup {
             judged: &[Invariant::AtMostOneRing],
             lively: false,
-            ..tiny(2, &[0], Slips { duplicates: true, ..none })
+            ..tiny("duplicates", 2, &[0], Slips { duplicates: true, ..none })
         },
-        tiny(3, &[0, 2], Slips { wrapping: true, ..none }),
+        tiny("wrapping lists", 3, &[0, 2], Slips { wrapping: true, ..none }),
     ]
 }

@@ -53,6 +53,7 @@ pub(super) struct Step {
     probing: BTreeSet<usize>,
     queries: u32,
     keep_turns: bool,
+    keep_last_seen: bool,
 }
 
 impl Step {
@@ -67,6 +68,7 @@ impl Step {
             probing: BTreeSet::new(),
             queries: 0,
             keep_turns: false,
+            keep_last_seen: false,
         }
     }
 
@@ -79,6 +81,12 @@ impl Step {
     /// Keeps digests and turns, which rounds without faults go on with.
     pub(super) fn keep_turns(mut self) -> Step {
         self.keep_turns = true;
+        self
+    }
+
+    /// Keeps digests of the successor's neighbours, so that answers may be digests, too.
+    pub(super) fn keep_last_seen(mut self) -> Step {
+        self.keep_last_seen = true;
         self
     }
 
@@ -163,6 +171,9 @@ impl Step {
                 changed.forget_times_and_entries();
                 if !self.keep_turns {
                     changed.forget_turns();
+                }
+                if !self.keep_turns && !self.keep_last_seen {
+                    changed.forget_last_seen();
                 }
                 self.state.seats[seat].node = Some(Hashed::new(node));
             }
