@@ -1,8 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help check fix test demo soak
+.PHONY: help check fix test demo soak model tables
 
 # Seeds of `make soak`: each is one network under random faults.
 SEEDS ?= 10000
+# Seconds that `make model` gives each configuration at most.
+EACH ?= 300
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r c w; do printf '%-12s %s\n' "$$c" "$$w"; done
@@ -26,3 +28,6 @@ demo: ## five peers on this machine, until Ctrl-C
 soak: ## the simulator's random faults over many seeds: make soak SEEDS=10000
 	CHORDIAL_SEEDS=$(SEEDS) cargo test --release -p chordial-simulator --test scenarios -- \
 		--exact after_any_mix_of_faults_ring_and_entries_become_ideal --nocapture
+
+model: ## the model checker on larger networks, as a table: make model EACH=300
+	cargo run -p chordial-simulator --bin model -- $(EACH)

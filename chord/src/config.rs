@@ -34,6 +34,22 @@ pub struct Config {
     pub lease: Duration,
     /// Keys in one message of entries.
     pub batch: usize,
+    /// Errors put back, to show that the model checker finds them; none outside of its tests.
+    pub slips: Slips,
+}
+
+/// Errors of the original Chord that can be put back, to show that the model checker finds them. Never set
+/// outside of its tests, and not to be set in a peer's configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Slips {
+    /// A joiner takes one successor only, which it has not heard from.
+    pub join_unchecked: bool,
+    /// Stabilize adopts its successor's predecessor without asking it; the rest of the list follows later.
+    pub stabilize_unchecked: bool,
+    /// A copied list is taken as it is, with peers that stand in it twice and its new owner.
+    pub duplicates: bool,
+    /// A copied list is taken beyond where it wraps past its new owner.
+    pub wrapping: bool,
 }
 
 impl Default for Config {
@@ -51,6 +67,7 @@ impl Default for Config {
             contacts: 16_384,
             lease: Duration::from_secs(60),
             batch: 256,
+            slips: Slips::default(),
         }
     }
 }

@@ -187,6 +187,14 @@ impl Detector {
         self.given_up.retain(|id, gone| *id != peer.id || gone.incarnation > peer.incarnation);
     }
 
+    /// For the model checker: nobody is merely suspected, and ages are either zero or beyond `lately`.
+    pub(crate) fn forget_times(&mut self, lately: Duration) {
+        self.suspects.clear();
+        for gone in self.given_up.values_mut() {
+            gone.age = if gone.age <= lately { Duration::ZERO } else { lately + Duration::from_millis(1) };
+        }
+    }
+
     /// Whether this life of the peer counts as dead.
     pub fn is_given_up(&self, peer: &Peer) -> bool {
         self.given_up.get(&peer.id).is_some_and(|gone| gone.incarnation >= peer.incarnation)

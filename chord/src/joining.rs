@@ -59,6 +59,12 @@ impl Joining {
         !self.friends.is_empty()
     }
 
+    /// For the model checker: beyond these numbers, counting further changes nothing.
+    pub(crate) fn forget_times(&mut self) {
+        self.rounds = self.rounds.min(LONELY);
+        self.calm = self.calm.min(CALM.1);
+    }
+
     /// Whether it has friends, and all of them are this peer itself.
     fn is_mirrored(&self) -> bool {
         self.mirrored.is_some_and(|rounds| rounds > 0)
@@ -343,8 +349,10 @@ impl Node {
     /// `member` stands right before us and has just told us its successors.
     fn become_member(&mut self, member: Peer, successors: Vec<Peer>, out: &mut Vec<Output>) {
         let others: Vec<Peer> = successors.into_iter().filter(|peer| peer.id != self.me.id).collect();
+        let slips = self.config.slips;
         match others.split_first() {
-            Some((head, tail)) => self.successors.adopt(head, tail),
+            Some((head, _)) if slips.join_unchecked => self.successors.adopt(head, &[]),
+            Some((head, tail)) => self.successors.adopt_with(head, tail, slips),
             None => self.successors.adopt(&member, &[]),
         }
         self.predecessor.get_or_insert_with(|| member.clone());

@@ -16,6 +16,7 @@
 //! assert!(out.iter().any(|output| matches!(output, Output::Event(Event::Founded))));
 //! ```
 
+mod abstraction;
 mod config;
 mod contacts;
 mod detector;
@@ -42,7 +43,7 @@ mod successors;
 mod vouching;
 mod waking;
 
-pub use config::Config;
+pub use config::{Config, Slips};
 pub use contacts::{Contacts, News};
 pub use error::ConfigError;
 pub use fingers::FingerTable;

@@ -126,6 +126,7 @@ impl Node {
         let knows_us = neighbors.predecessor.as_ref().is_some_and(|peer| peer.is_same_life(&self.me));
         self.last_seen = Some((head.clone(), neighbors));
         match closer {
+            Some(peer) if self.config.slips.stabilize_unchecked => self.adopt_unasked(peer, out),
             Some(peer) => self.adopt_next(peer, out),
             None if !knows_us => self.notify(head, out),
             None => {}
@@ -138,6 +139,13 @@ impl Node {
         }
     }
 
+    /// The original Chord's error, see [`Slips`](crate::Slips).
+    fn adopt_unasked(&mut self, peer: Peer, out: &mut Vec<Output>) {
+        let following = self.successors.as_slice().iter().skip(1).cloned().collect::<Vec<_>>();
+        self.successors.adopt(&peer, &following);
+        self.call(peer, Request::Notify, Why::Tell, out);
+    }
+
     /// Whether a peer that another one names may live, although it may have been given up here.
     fn is_worth_asking(&self, peer: &Peer) -> bool {
         !self.detector.is_lately_given_up(peer, self.config.give_up * 2)
@@ -147,7 +155,7 @@ impl Node {
         let before = self.successors.clone();
         let tail: Vec<Peer> =
             neighbors.successors.iter().filter(|peer| self.is_worth_asking(peer)).cloned().collect();
-        self.successors.adopt(head, &tail);
+        self.successors.adopt_with(head, &tail, self.config.slips);
         tail.iter().filter(|peer| peer.id != self.me.id).for_each(|peer| self.contacts.note(peer));
         if self.successors == before {
             self.pace = (self.pace * 3 / 2).min(self.config.stabilize_quiet);

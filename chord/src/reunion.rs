@@ -72,6 +72,17 @@ impl Reunion {
         self.rumor = self.rumor.map(|age| age + time);
     }
 
+    /// For the model checker: a look is due at any time, and any turn may be next.
+    pub(crate) fn forget_times(&mut self) {
+        self.remembered.values_mut().for_each(|(_, age)| *age = Duration::ZERO);
+        self.merging = false;
+        self.rumor = None;
+    }
+
+    pub(crate) fn first_turn(&mut self) {
+        self.turn = 0;
+    }
+
     fn pace(&self) -> Duration {
         let lately = self.remembered.values().any(|(_, age)| *age < LATELY);
         match (self.merging, lately) {

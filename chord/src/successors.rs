@@ -1,5 +1,6 @@
 //! The successor list and its invariant.
 
+use crate::config::Slips;
 use crate::{Id, Peer};
 
 /// The peers that follow on the ring, nearest first.
@@ -32,6 +33,20 @@ impl SuccessorList {
             }
             reached = distance;
             self.peers.push(peer.clone());
+        }
+    }
+
+    /// As [`adopt`](Self::adopt), with the original Chord's errors where they are put back.
+    pub(crate) fn adopt_with(&mut self, head: &Peer, tail: &[Peer], slips: Slips) {
+        if !slips.duplicates && !slips.wrapping {
+            return self.adopt(head, tail);
+        }
+        self.peers.clear();
+        for peer in std::iter::once(head).chain(tail).take(self.limit) {
+            let again = peer.id == self.owner || self.get(peer.id).is_some();
+            if slips.duplicates || !again {
+                self.peers.push(peer.clone());
+            }
         }
     }
 

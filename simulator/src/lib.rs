@@ -2,5 +2,6 @@
 //! compared with.
 
 pub mod ideal;
+pub mod model;
 pub mod network;
 pub mod scenario;
