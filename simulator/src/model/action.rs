@@ -1,6 +1,5 @@
 //! What can happen next.
 
-use std::fmt;
 use std::time::Duration;
 
 use chord::{Id, Input, Request, Status, Timer};
@@ -239,12 +238,6 @@ impl Setup {
             }
             Action::Wait => "time passes".into(),
         }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
     }
 }
 

@@ -89,7 +89,7 @@ impl Setup {
 
     fn friends(&self, seat: usize) -> Vec<Peer> {
         let others = (0..self.peers).filter(|other| self.repair && *other != seat);
-        others.map(|other| Peer { incarnation: 0, ..peer_of(other, 0) }).collect()
+        others.map(|other| self.stranger(other)).collect()
     }
 
     fn first(&self) -> State {
@@ -144,13 +144,12 @@ impl Setup {
     }
 
     fn joiner(&self, seat: usize, life: u64) -> Node {
-        let me = Peer { incarnation: life, ..peer_of(seat, life) };
-        Node::new(me, Services::default(), self.config())
+        Node::new(peer_of(seat, life), Services::default(), self.config())
     }
 
     /// The peer under this number as a joiner knows it.
     fn stranger(&self, seat: usize) -> Peer {
-        Peer { incarnation: 0, name: Arc::clone(&address_of(seat)), ..peer_of(seat, 0) }
+        Peer { name: address_of(seat), ..peer_of(seat, 0) }
     }
 }
 
