@@ -1,5 +1,6 @@
 //! What was done to peers and links, and whom it concerns.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::Peer;
@@ -69,5 +70,19 @@ impl Fault {
     /// How long it lasted.
     pub fn lasted(&self) -> Duration {
         self.until.saturating_sub(self.from)
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |kind: fn(&Trouble) -> bool| self.0.iter().filter(|fault| kind(&fault.trouble)).count();
+        write!(
+            f,
+            "{} peers killed and started again, {} paused, {} slow and lossy, {} cuts",
+            count(|trouble| matches!(trouble, Trouble::Down(_))),
+            count(|trouble| matches!(trouble, Trouble::Paused(_))),
+            count(|trouble| matches!(trouble, Trouble::Slow(_))),
+            count(|trouble| matches!(trouble, Trouble::Cut(..))),
+        )
     }
 }

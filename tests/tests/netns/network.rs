@@ -30,7 +30,7 @@ impl Network {
     /// in one that is named after the test.
     pub fn start(test: &str) -> Network {
         program(Program::ChordPeer);
-        let folder = folder(test);
+        let folder = empty_folder(test);
         let lab = Lab::up(PEERS);
         let friend = |host: usize| format!("http://{}:{}", lab.ip(host), PORTS[0]);
         let peer = |host: usize| {
@@ -139,12 +139,17 @@ fn read(body: &[u8]) -> Option<Answer> {
 }
 
 /// The test's folder, empty.
-pub fn folder(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("netns").join(test);
+fn empty_folder(test: &str) -> PathBuf {
+    let folder = folder(test);
     match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{}: {error}", folder.display()),
         _ => {}
     }
     std::fs::create_dir_all(&folder).expect("a folder for the test");
     folder
+}
+
+/// Where a test leaves configurations, files and logs of its peers.
+pub fn folder(test: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("netns").join(test)
 }
