@@ -140,7 +140,7 @@ impl Keeper {
 
     /// These arcs are all that a publisher keeps here. What lies outside of them and of `own` is dropped, for it
     /// is kept by others now; returns those keys. What lies in `own` may have come from another keeper before the
-    /// publisher knows: it outlives this by a lease at most.
+    /// publisher knows: it outlives this by two renewals.
     pub fn confine(&mut self, publisher: &Peer, arcs: &[ArcDigest], own: (Id, Id)) -> Vec<Id> {
         let Some(kept) = self.publishers.get_mut(&publisher.id) else { return Vec::new() };
         if !kept.publisher.is_same_life(publisher) {
@@ -248,13 +248,14 @@ impl Keeper {
         }
     }
 
-    /// Time has passed. Returns the publishers whose leases ran out and whose entries are gone with them.
+    /// Time has passed. Returns the publishers whose leases ran out and whose entries are gone with them. A publisher
+    /// renews three times in a lease: what two of them did not cover is gone, too.
     pub fn pass(&mut self, time: Duration, lease: Duration) -> Vec<Peer> {
         let mut forgotten = Vec::new();
         for (id, kept) in &mut self.publishers {
             kept.age += time;
             kept.uncovered.values_mut().for_each(|since| *since += time);
-            let old = kept.uncovered.iter().filter(|(_, since)| **since >= lease);
+            let old = kept.uncovered.iter().filter(|(_, since)| **since * 3 >= lease * 2);
             forgotten.extend(old.map(|(key, _)| (*id, *key)));
         }
         forgotten.into_iter().for_each(|(publisher, key)| self.drop_key(publisher, key));

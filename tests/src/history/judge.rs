@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Answer, Class, Fault, File, History, Read, Trouble, Verdict, Violation, is_of};
+use super::{Answer, Class, Fault, File, History, Peer, Read, Trouble, Verdict, Violation, is_of};
 
 /// From a change in a directory until all keepers know of it, in a whole ring: 2 s and 1 s, and what a busy machine
 /// adds.
 const PUBLISHED: Duration = Duration::from_secs(3 + 4);
 /// How long entries outlive a peer that is gone (`index.lease`), and what a busy machine adds.
 const LEASE: Duration = Duration::from_secs(60 + 10);
+/// Between two renewals of a publisher at a keeper, and what a busy machine adds.
+const RENEWAL: Duration = Duration::from_secs(20 + 5);
 /// What lasts shorter gives no peer up.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Until a silent peer is given up, and until parted rings are one: so long after a change the ring is whole.
@@ -120,16 +122,29 @@ fn too_long(history: &History, read: &Read, life: &Life<'_>, verdict: &mut Verdi
     if read.began <= gone + PUBLISHED {
         return None;
     }
-    // Some keeper may not have heard of it. One that was killed says nothing, and comes back empty.
-    let kept_from = |fault: &Fault| match fault.trouble {
-        Trouble::Down(peer) => peer == *holder,
-        _ => true,
-    };
-    if read.began <= gone + LEASE && history.faults.during(gone, read.began, settling).any(kept_from) {
+    if unheard_until(history, *holder, gone).is_some_and(|heard| read.began <= heard + LEASE) {
         verdict.lingering += 1;
         return None;
     }
     Some(class)
+}
+
+/// Until when some keeper may not have heard what this holder withdrew then, because one of the two stood still or was
+/// cut off; `None`: all heard it at once. A keeper that was killed says nothing, and comes back empty.
+fn unheard_until(history: &History, holder: Peer, gone: Duration) -> Option<Duration> {
+    let keeps = |fault: &&Fault| match fault.trouble {
+        Trouble::Down(peer) => peer == holder,
+        _ => true,
+    };
+    let mut faults: Vec<&Fault> =
+        history.faults.during(gone, Duration::MAX, settling).filter(keeps).collect();
+    faults.sort_by_key(|fault| fault.from);
+    // What comes before the holder's next renewal there may keep it from being heard once more.
+    faults.into_iter().fold(None, |until, fault| match until {
+        None if fault.from > gone + PUBLISHED => None,
+        Some(until) if fault.from > until + RENEWAL => Some(until),
+        until => Some(fault.until.max(until.unwrap_or(gone))),
+    })
 }
 
 /// The answer claims to be whole: had it to name this file, and does not?
@@ -175,7 +190,7 @@ fn settling(fault: &Fault) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Faults, Peer, Source};
+    use super::super::{Faults, Source};
     use super::*;
 
     const fn at(seconds: u64) -> Duration {
@@ -299,10 +314,17 @@ mod tests {
         assert_eq!(classes(&judged(Some(20), &[], &[(28, names())])), [Class::Stale]);
         let flickers = [(22, Answer::Nobody), (25, names()), (28, names())];
         assert_eq!(classes(&judged(Some(20), &[], &flickers)), [Class::Resurrected]);
-        // A keeper that was cut off may not have heard of it, but not for longer than the lease.
-        let cut = [fault(Trouble::Cut(vec![3], vec![1]), 15, 25)];
-        let verdict = judged(Some(20), &cut, &[(28, names()), (89, names()), (91, names())]);
+        // A keeper that was cut off may not have heard of it, but hears it within a lease once it is back.
+        let cut = |from, until| fault(Trouble::Cut(vec![3], vec![1]), from, until);
+        let reads = [(28, names()), (94, names()), (96, names())];
+        let verdict = judged(Some(20), &[cut(15, 25)], &reads);
         assert_eq!((verdict.lingering, classes(&verdict)), (2, vec![Class::Stale]));
+        assert!(classes(&judged(Some(20), &[cut(15, 25), cut(40, 50)], &reads)).is_empty(), "cut off again");
+        assert_eq!(
+            classes(&judged(Some(20), &[cut(28, 60)], &[(29, names())])),
+            [Class::Stale],
+            "cut off too late"
+        );
         let keeper = [fault(Trouble::Down(3), 15, 25)];
         assert_eq!(classes(&judged(Some(20), &keeper, &[(28, names())])), [Class::Stale]);
         // A holder that does not come back.

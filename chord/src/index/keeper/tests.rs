@@ -104,7 +104,7 @@ fn a_range_is_read_in_pages_of_whole_keys() {
 }
 
 #[test]
-fn what_no_renewal_covers_is_kept_by_others_or_outlives_its_publishers_word_by_a_lease() {
+fn what_no_renewal_covers_is_kept_by_others_or_outlives_its_publishers_word_by_two_renewals() {
     let half = |from: u64, to: u64| {
         [ArcDigest { from: Id::from(from), to: Id::from(to), digest: [].iter().collect() }]
     };
@@ -119,9 +119,12 @@ fn what_no_renewal_covers_is_kept_by_others_or_outlives_its_publishers_word_by_a
     assert!(!has(&keeper, 10) && has(&keeper, 30) && has(&keeper, 50));
     assert!(keeper.confine(&publisher(0), &[], own).is_empty(), "an earlier life has no say");
     // One of the two is covered for once, as soon as the publisher knows who is responsible.
-    keeper.pass(LEASE / 2, LEASE);
+    keeper.pass(LEASE / 3, LEASE);
     confine(&mut keeper, &[half(32, 38), half(40, 60)].concat());
-    keeper.pass(LEASE / 2, LEASE);
-    assert!(!has(&keeper, 30), "the publisher lives, and has not said for a lease that it still has this");
+    keeper.pass(LEASE / 3, LEASE);
+    assert!(
+        !has(&keeper, 30),
+        "the publisher lives, and has not said for two renewals that it still has this"
+    );
     assert!(has(&keeper, 35) && has(&keeper, 50));
 }
