@@ -167,6 +167,8 @@ fn left_out(history: &History, read: &Read, life: &Life<'_>, verdict: &mut Verdi
     let parted = |fault: &Fault| match fault.trouble {
         // A peer that is a member again answers as well as any other; what it holds has to be published first.
         Trouble::Down(peer) if peer != *holder => false,
+        // Once rings meet again, the responsible peer may be one of the other part, which has yet to hear of it.
+        Trouble::Cut(..) if fault.until <= read.ended => fault.concerns(*holder),
         _ => fault.parts(read.asked, *holder),
     };
     let named = read.answer.names(life.file);
@@ -288,6 +290,8 @@ mod tests {
             let short = judged(None, &[fault(trouble.clone(), 40, 44)], &read);
             assert_eq!(classes(&short), [Class::Lost], "nobody is given up for {trouble:?} of 4 s");
         }
+        let healed = fault(cut(&[3], &[1, 2]), 20, 45);
+        assert!(judged(None, &[healed], &read).violations.is_empty(), "the rings are only just one again");
         // What happens to others, and what is only slow, is no excuse.
         for trouble in [cut(&[3], &[1, 2]), Trouble::Paused(3), Trouble::Down(3), Trouble::Slow(1)] {
             let verdict = judged(None, &[fault(trouble, 40, 60)], &read);
