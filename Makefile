@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help check fix test demo soak model tables
+.PHONY: help check fix test demo soak model tables netns soak-netns
 
 # Seeds of `make soak`: each is one network under random faults.
 SEEDS ?= 10000
@@ -7,7 +7,7 @@ SEEDS ?= 10000
 EACH ?= 300
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r c w; do printf '%-12s %s\n' "$$c" "$$w"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | while IFS='|' read -r c w; do printf '%-12s %s\n' "$$c" "$$w"; done
 
 check: ## formatting, lints and tests; writes nothing in the sources
 	cargo fmt --all --check
@@ -25,9 +25,23 @@ test: ## all tests
 demo: ## five peers on this machine, until Ctrl-C
 	cargo run --release -- demo
 
-soak: ## the simulator's random faults over many seeds: make soak SEEDS=10000
+soak: ## the simulator's random faults over many seeds, then soak-netns: make soak SEEDS=10000
 	CHORDIAL_SEEDS=$(SEEDS) cargo test --release -p chordial-simulator --test scenarios -- \
 		--exact after_any_mix_of_faults_ring_and_entries_become_ideal --nocapture
+	$(MAKE) soak-netns
 
 model: ## the model checker on larger networks, as a table: make model EACH=300
 	cargo run -p chordial-simulator --bin model -- $(EACH)
+
+netns: ## real peers in network namespaces that are cut, stopped and killed; needs root and CHORDIAL_LABS
+	.ci/netns-tools
+	cargo test -p chordial-tests --features lab-netns --test netns -- --test-threads=3 --nocapture
+
+# Seconds of faults of `make soak-netns`, and which.
+SECONDS ?= 3600
+SEED ?= 1
+
+soak-netns: ## an hour of random faults on real peers, every answer judged: make soak-netns SECONDS=3600 SEED=1
+	.ci/netns-tools
+	CHORDIAL_HISTORY_SECONDS=$(SECONDS) CHORDIAL_SEED=$(SEED) cargo test -p chordial-tests --features lab-netns \
+		--test netns -- --exact history::no_answer_breaks_a_promise_whatever_happens --nocapture

@@ -9,6 +9,7 @@ mod http;
 mod peer;
 mod process;
 pub mod raw_grpc;
+mod ring;
 mod usage;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ pub use cluster::Cluster;
 pub use http::{Answer, encode, get, get_url, raw, request};
 pub use peer::{Settings, TestPeer, free_port};
 pub use process::Process;
+pub use ring::exact;
 pub use usage::{Usage, usage};
 
 /// How long anything may take that has no bound of its own: long, since the machine may be busy.

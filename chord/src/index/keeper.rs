@@ -79,6 +79,8 @@ struct Kept {
     /// Everything up to this sequence is in; later statements of earlier sequences are void.
     base: u64,
     keys: BTreeMap<Id, Stated>,
+    /// Keys that the publisher's renewals do not cover, and for how long.
+    uncovered: BTreeMap<Id, Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +104,7 @@ impl Keeper {
             age: Duration::ZERO,
             base: 0,
             keys: BTreeMap::new(),
+            uncovered: BTreeMap::new(),
         });
         if kept.publisher.incarnation > publisher.incarnation {
             return None;
@@ -116,16 +119,13 @@ impl Keeper {
         Some(kept)
     }
 
-    /// A publisher renews its lease. Tells for each arc whether both have the same. Where `own` is given,
-    /// the arcs are all that the publisher keeps here: what lies outside of them and of `own` is dropped,
-    /// for it is kept by others now.
+    /// A publisher renews its lease. Tells for each arc whether both have the same.
     pub fn renew(
         &mut self,
         publisher: &Peer,
         services: &Services,
         sequence: u64,
         arcs: &[ArcDigest],
-        own: Option<(Id, Id)>,
     ) -> Vec<bool> {
         let Some(kept) = self.hear(publisher, services) else {
             return vec![true; arcs.len()];
@@ -135,12 +135,25 @@ impl Keeper {
             kept.base = kept.base.max(sequence);
             kept.keys.retain(|_, stated| !stated.entries.is_empty() || stated.sequence > sequence);
         }
-        let Some(own) = own else { return same };
-        let kept_here =
-            |key: &Id| arcs.iter().any(|arc| key.is_within(arc.from, arc.to)) || key.is_within(own.0, own.1);
-        let foreign: Vec<Id> = kept.keys.keys().filter(|key| !kept_here(key)).copied().collect();
-        foreign.iter().for_each(|key| self.drop_key(publisher.id, *key));
         same
+    }
+
+    /// These arcs are all that a publisher keeps here. What lies outside of them and of `own` is dropped, for it
+    /// is kept by others now; returns those keys. What lies in `own` may have come from another keeper before the
+    /// publisher knows: it outlives this by two renewals.
+    pub fn confine(&mut self, publisher: &Peer, arcs: &[ArcDigest], own: (Id, Id)) -> Vec<Id> {
+        let Some(kept) = self.publishers.get_mut(&publisher.id) else { return Vec::new() };
+        if !kept.publisher.is_same_life(publisher) {
+            return Vec::new();
+        }
+        let covered = |key: &Id| arcs.iter().any(|arc| key.is_within(arc.from, arc.to));
+        let (keys, known) = (&kept.keys, &kept.uncovered);
+        let uncovered = keys.keys().copied().filter(|key| !covered(key));
+        let (waiting, foreign): (Vec<Id>, Vec<Id>) = uncovered.partition(|key| key.is_within(own.0, own.1));
+        let since = |key: Id| (key, known.get(&key).copied().unwrap_or_default());
+        kept.uncovered = waiting.into_iter().map(since).collect();
+        foreign.iter().for_each(|key| self.drop_key(publisher.id, *key));
+        foreign
     }
 
     /// A publisher states what it has under some keys.
@@ -213,6 +226,7 @@ impl Keeper {
     fn drop_key(&mut self, publisher: Id, key: Id) {
         if let Some(kept) = self.publishers.get_mut(&publisher) {
             kept.keys.remove(&key);
+            kept.uncovered.remove(&key);
         }
         self.unlist(publisher, key);
     }
@@ -234,9 +248,17 @@ impl Keeper {
         }
     }
 
-    /// Time has passed. Returns the publishers whose leases ran out and whose entries are gone with them.
+    /// Time has passed. Returns the publishers whose leases ran out and whose entries are gone with them. A publisher
+    /// renews three times in a lease: what two of them did not cover is gone, too.
     pub fn pass(&mut self, time: Duration, lease: Duration) -> Vec<Peer> {
-        self.publishers.values_mut().for_each(|kept| kept.age += time);
+        let mut forgotten = Vec::new();
+        for (id, kept) in &mut self.publishers {
+            kept.age += time;
+            kept.uncovered.values_mut().for_each(|since| *since += time);
+            let old = kept.uncovered.iter().filter(|(_, since)| **since * 3 >= lease * 2);
+            forgotten.extend(old.map(|(key, _)| (*id, *key)));
+        }
+        forgotten.into_iter().for_each(|(publisher, key)| self.drop_key(publisher, key));
         let expired = self.publishers.values().filter(|kept| kept.age >= lease);
         let expired: Vec<Peer> = expired.map(|kept| kept.publisher.clone()).collect();
         expired.iter().for_each(|peer| self.withdraw(peer.id));

@@ -60,7 +60,12 @@ impl Node {
         all: bool,
     ) -> Response {
         let own = (self.arc_from(), self.me.id);
-        let same = self.keeper.renew(from, services, sequence, arcs, all.then_some(own));
+        let same = self.keeper.renew(from, services, sequence, arcs);
+        let dropped = if all { self.keeper.confine(from, arcs, own) } else { Vec::new() };
+        // Others keep those arcs now, and this peer is not told of changes there.
+        if dropped.iter().any(|key| self.is_complete_for(*key)) {
+            self.complete = Some(own.0);
+        }
         let owner = |arc: &ArcDigest| (arc.to == own.1).then(|| self.kept_arc());
         let answer = |(arc, same): (&ArcDigest, bool)| ArcAnswer { same, owner: owner(arc) };
         Response::Renewed(arcs.iter().zip(same).map(answer).collect())
@@ -70,5 +75,43 @@ impl Node {
     pub(crate) fn kept_arc(&self) -> KeptArc {
         let copies = self.successors.as_slice().iter().take(self.config.replicas - 1);
         KeptArc { from: self.arc_from(), keepers: std::iter::once(&self.me).chain(copies).cloned().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::{ArcDigest, Batch, Entry, File};
+    use crate::{Config, Id};
+
+    fn peer(number: u64) -> Peer {
+        Peer { id: Id::from(number), incarnation: 1, address: number.to_string().into(), name: "".into() }
+    }
+
+    #[test]
+    fn who_keeps_an_arc_no_longer_for_a_publisher_does_not_vouch_for_it() {
+        let mut node = Node::new(peer(30), Services::default(), Config::default());
+        node.status = Status::Member;
+        node.predecessor = Some(peer(20));
+        node.successors.adopt(&peer(10), &[peer(20)]);
+        node.complete = Some(Id::from(10));
+        let file = File { name: "f".into(), path: "f".into(), size: 1, modified_ms: 0, digest: None };
+        let entries = |key: u64| vec![Entry { key: Id::from(key), ..Entry::of_name(file.clone()) }];
+        let batch = Batch {
+            services: Services::default(),
+            sequence: 1,
+            arc: (Id::from(10), Id::from(30)),
+            replace: false,
+            keys: [15, 25].map(|key| (Id::from(key), entries(key))).to_vec(),
+        };
+        node.keeper.publish(&peer(5), &batch);
+        let mut renew = |all| {
+            let digest = entries(25).iter().collect();
+            let arcs = [ArcDigest { from: Id::from(20), to: Id::from(30), digest }];
+            node.serve_renew(&peer(5), &Services::default(), 1, &arcs, all);
+            (node.is_complete_for(Id::from(15)), node.is_complete_for(Id::from(25)))
+        };
+        assert_eq!(renew(false), (true, true));
+        assert_eq!(renew(true), (false, true), "15 is kept by others now");
     }
 }

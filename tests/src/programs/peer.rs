@@ -46,6 +46,7 @@ pub struct TestPeer {
     name: String,
     folder: PathBuf,
     settings: BTreeMap<String, String>,
+    ip: Ipv4Addr,
     ports: [u16; 4],
     /// By what runs in them: all services, or the one of `--only`.
     processes: BTreeMap<String, Process>,
@@ -59,10 +60,20 @@ impl TestPeer {
     /// Where its folders cannot be made.
     pub fn new(folder: &Path, name: &str, settings: Settings<'_>) -> TestPeer {
         let ports = SERVICES.map(|_| free_port());
+        let settings = [QUICK, settings].concat();
+        TestPeer::at(folder, name, Ipv4Addr::LOCALHOST, ports, &settings)
+    }
+
+    /// A peer below `folder` that listens at this address and these ports (chord, catalog, transfer, gateway),
+    /// with the default configuration but for `settings`. It does not run yet.
+    ///
+    /// # Panics
+    /// Where its folders cannot be made.
+    pub fn at(folder: &Path, name: &str, ip: Ipv4Addr, ports: [u16; 4], settings: Settings<'_>) -> TestPeer {
         let below = |kind: &str| folder.join(kind).join(name).display().to_string();
         let own = [
             ("name", name.to_owned()),
-            ("ip", "127.0.0.1".into()),
+            ("ip", ip.to_string()),
             ("directory", below("share")),
             ("state", below("state")),
         ];
@@ -72,11 +83,12 @@ impl TestPeer {
             SERVICES.iter().zip(ports).map(|(name, port)| (format!("ports.{name}"), port.to_string())),
         );
         let typed = |&(key, value): &(&str, &str)| (key.to_owned(), value.to_owned());
-        keys.extend(QUICK.iter().chain(settings).map(typed));
+        keys.extend(settings.iter().map(typed));
         let peer = TestPeer {
             name: name.into(),
             folder: folder.into(),
             settings: keys,
+            ip,
             ports,
             processes: BTreeMap::new(),
         };
@@ -104,28 +116,28 @@ impl TestPeer {
         self.settings["state"].clone().into()
     }
 
-    /// `http://127.0.0.1:PORT` of its chord service.
+    /// `http://IP:PORT` of its chord service.
     pub fn chord(&self) -> String {
         self.url(0)
     }
 
-    /// `http://127.0.0.1:PORT` of its catalog service.
+    /// `http://IP:PORT` of its catalog service.
     pub fn catalog(&self) -> String {
         self.url(1)
     }
 
-    /// `http://127.0.0.1:PORT` of its transfer service.
+    /// `http://IP:PORT` of its transfer service.
     pub fn transfer(&self) -> String {
         self.url(2)
     }
 
-    /// `http://127.0.0.1:PORT` of its gateway.
+    /// `http://IP:PORT` of its gateway.
     pub fn gateway(&self) -> String {
         self.url(3)
     }
 
     fn url(&self, service: usize) -> String {
-        format!("http://127.0.0.1:{}", self.ports[service])
+        format!("http://{}:{}", self.ip, self.ports[service])
     }
 
     /// Writes a file into its shared directory, whole from the first moment on.

@@ -29,7 +29,7 @@ fn has(keeper: &Keeper, key: u64) -> bool {
 fn renew(keeper: &mut Keeper, publisher: &Peer, sequence: u64, entries: &[Entry]) -> bool {
     let (from, to) = (Id::from(0), Id::from(100));
     let arcs = [ArcDigest { from, to, digest: entries.iter().collect() }];
-    keeper.renew(publisher, &Services::default(), sequence, &arcs, Some((from, to)))[0]
+    keeper.renew(publisher, &Services::default(), sequence, &arcs)[0]
 }
 
 #[test]
@@ -101,4 +101,30 @@ fn a_range_is_read_in_pages_of_whole_keys() {
     assert_eq!((page.sources.len(), page.next), (2, Some(Id::from(30))));
     let page = keeper.read_range(Id::from(30), Id::from(100), 2, |_| true);
     assert_eq!((page.sources.len(), page.next), (1, None));
+}
+
+#[test]
+fn what_no_renewal_covers_is_kept_by_others_or_outlives_its_publishers_word_by_two_renewals() {
+    let half = |from: u64, to: u64| {
+        [ArcDigest { from: Id::from(from), to: Id::from(to), digest: [].iter().collect() }]
+    };
+    let (own, keys) = ((Id::from(20), Id::from(40)), [(10, true), (30, true), (35, true), (50, true)]);
+    let mut keeper = Keeper::default();
+    keeper.publish(&publisher(1), &batch(5, &keys));
+    let confine = |keeper: &mut Keeper, arcs: &[ArcDigest]| {
+        keeper.renew(&publisher(1), &Services::default(), 5, arcs);
+        keeper.confine(&publisher(1), arcs, own)
+    };
+    assert_eq!(confine(&mut keeper, &half(40, 60)), [Id::from(10)]);
+    assert!(!has(&keeper, 10) && has(&keeper, 30) && has(&keeper, 50));
+    assert!(keeper.confine(&publisher(0), &[], own).is_empty(), "an earlier life has no say");
+    // One of the two is covered for once, as soon as the publisher knows who is responsible.
+    keeper.pass(LEASE / 3, LEASE);
+    confine(&mut keeper, &[half(32, 38), half(40, 60)].concat());
+    keeper.pass(LEASE / 3, LEASE);
+    assert!(
+        !has(&keeper, 30),
+        "the publisher lives, and has not said for two renewals that it still has this"
+    );
+    assert!(has(&keeper, 35) && has(&keeper, 50));
 }

@@ -25,7 +25,7 @@ fn settle(publisher: &mut Publisher, keeper: &mut Keeper) -> usize {
         assert!(messages < 1000, "it must settle");
         let response = match request {
             Request::Renew { services, sequence, arcs, .. } => {
-                let same = keeper.renew(&me, &services, sequence, &arcs, None);
+                let same = keeper.renew(&me, &services, sequence, &arcs);
                 let owner = Some(kept(to.id, [to.clone()]));
                 Response::Renewed(
                     same.into_iter().map(|same| ArcAnswer { same, owner: owner.clone() }).collect(),
@@ -150,7 +150,7 @@ fn what_a_newcomer_took_over_goes_to_it_at_once() {
             let owner = arc(to.id, ends);
             let response = match request {
                 Request::Renew { services, sequence, arcs, .. } => {
-                    let same = keeper.renew(&peer(9), &services, sequence, &arcs, None);
+                    let same = keeper.renew(&peer(9), &services, sequence, &arcs);
                     let answer = |same| ArcAnswer { same, owner: Some(owner.clone()) };
                     Response::Renewed(same.into_iter().map(answer).collect())
                 }
