@@ -3,3 +3,4 @@
 
 pub mod ideal;
 pub mod network;
+pub mod tables;

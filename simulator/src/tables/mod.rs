@@ -1,0 +1,68 @@
+//! The published tables, ours beside theirs: `cargo run --release -p chordial-simulator --bin tables`.
+
+mod failures;
+pub mod history;
+pub mod table;
+pub mod world;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use table::Table;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// About a hundred peers: seconds, for tests.
+    Quick,
+    /// The papers' sizes: minutes.
+    Default,
+    /// All that takes long, too: ten thousand peers, and lookups as slow as in the papers.
+    Full,
+}
+
+/// How the tables are to be made.
+pub struct Run {
+    /// How much is measured.
+    pub scale: Scale,
+    /// Rows that are measured at the same time.
+    pub threads: usize,
+    /// Called with what has been done.
+    pub progress: fn(&str),
+}
+
+impl Run {
+    /// Measures every row, several at a time; each has a network of its own.
+    fn each<T: Sync, R: Send>(&self, name: &str, rows: &[T], measure: impl Fn(&T) -> R + Sync) -> Vec<R> {
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.clamp(1, rows.len()) {
+                scope.spawn(|| {
+                    while let Some((at, row)) =
+                        Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, rows.get(at)?)))
+                    {
+                        let result = measure(row);
+                        let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                        done.push((at, result));
+                        (self.progress)(&format!("{name}: {} of {} rows", done.len(), rows.len()));
+                    }
+                });
+            }
+        });
+        let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        done.sort_by_key(|(at, _)| *at);
+        done.into_iter().map(|(_, result)| result).collect()
+    }
+}
+
+/// One thing to measure; some need several tables.
+pub struct Measurement {
+    /// What it is asked for by.
+    pub name: &'static str,
+    /// Measures.
+    pub tables: fn(&Run) -> Vec<Table>,
+}
+
+/// All there are.
+pub const ALL: [Measurement; 1] = [Measurement { name: "failures", tables: failures::table }];
