@@ -1,5 +1,6 @@
 //! The published tables, ours beside theirs: `cargo run --release -p chordial-simulator --bin tables`.
 
+mod churn;
 mod failures;
 pub mod history;
 pub mod table;
@@ -65,4 +66,7 @@ pub struct Measurement {
 }
 
 /// All there are.
-pub const ALL: [Measurement; 1] = [Measurement { name: "failures", tables: failures::table }];
+pub const ALL: [Measurement; 2] = [
+    Measurement { name: "failures", tables: failures::table },
+    Measurement { name: "churn", tables: churn::table },
+];
