@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chord::index::{File, Reading};
 use chord::{
-    Config, Envelope, Event, Found, Id, Input, Lost, Node, Outcome, Output, Peer, Read, Refusal, Request, Services,
+    Config, Envelope, Found, Id, Input, Lost, Node, Outcome, Output, Peer, Read, Refusal, Request, Services,
     Status, Ticket, Timer, Why,
 };
 use rand::{RngExt as _, SeedableRng as _};
@@ -94,11 +94,6 @@ impl Ord for Scheduled {
     }
 }
 
-/// Where a host is reached.
-fn address_of(host: usize) -> String {
-    format!("10.0.{}.{}:7300", host / 256, host % 256)
-}
-
 /// A simulated network.
 pub struct Network {
     config: Config,
@@ -111,31 +106,9 @@ pub struct Network {
     by_address: BTreeMap<Arc<str>, usize>,
     pending: BTreeMap<u64, Pending>,
     calls: u64,
-    results: BTreeMap<Ticket, Ended>,
+    results: BTreeMap<Ticket, Result<Found, Lost>>,
     tickets: u64,
     trace: Option<String>,
-    events: Option<Vec<Told>>,
-    frozen: bool,
-}
-
-/// How a lookup ended, and when.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    /// In virtual time.
-    pub at: Duration,
-    /// What came of it.
-    pub result: Result<Found, Lost>,
-}
-
-/// Something that a peer told people.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// In virtual time.
-    pub at: Duration,
-    /// The peer's number.
-    pub host: usize,
-    /// What.
-    pub event: Event,
 }
 
 impl Network {
@@ -155,8 +128,6 @@ impl Network {
             results: BTreeMap::new(),
             tickets: 0,
             trace: None,
-            events: None,
-            frozen: false,
         }
     }
 
@@ -168,21 +139,6 @@ impl Network {
     /// The text kept so far.
     pub fn trace(&self) -> &str {
         self.trace.as_deref().unwrap_or_default()
-    }
-
-    /// Keeps what the peers tell from now on.
-    pub fn keep_events(&mut self) {
-        self.events = Some(Vec::new());
-    }
-
-    /// What the peers told since the last time this was asked, in order.
-    pub fn take_events(&mut self) -> Vec<Told> {
-        self.events.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// From now on no timer runs out: nobody stabilizes, probes or refreshes anything.
-    pub fn freeze(&mut self) {
-        self.frozen = true;
     }
 
     /// Virtual time since the beginning.
@@ -213,7 +169,7 @@ impl Network {
     /// Starts a new peer with settings of its own.
     pub fn start_with(&mut self, friends: &[usize], config: Config) -> usize {
         let host = self.hosts.len();
-        let address: Arc<str> = address_of(host).into();
+        let address: Arc<str> = format!("10.0.{}.{}:7300", host / 256, host % 256).into();
         self.by_address.insert(address.clone(), host);
         let timers = BTreeMap::new();
         self.hosts.push(Host { address, config, node: None, life: 0, refuses: true, timers, island: 0 });
@@ -262,7 +218,7 @@ impl Network {
         let first = self.hosts.len();
         let peer = |number: usize| {
             let host = first + number;
-            let address = address_of(host);
+            let address = format!("10.0.{}.{}:7300", host / 256, host % 256);
             Peer { incarnation: 1, name: format!("p{host}").into(), ..Peer::stranger(&address) }
         };
         for (number, (predecessor, successors, contacts)) in members.iter().enumerate() {
@@ -280,21 +236,6 @@ impl Network {
             self.hosts[host].node.iter_mut().for_each(|node| node.wake(&mut out));
             self.perform(host, out);
         }
-    }
-
-    /// Puts so many members into the network that stand in an ideal ring; their fingers are still empty.
-    pub fn place_ring(&mut self, peers: usize) {
-        let first = self.hosts.len();
-        let mut order: Vec<usize> = (0..peers).collect();
-        order.sort_by_key(|number| Peer::stranger(&address_of(first + number)).id);
-        let length = self.config.successors.min(peers - 1);
-        let mut members = vec![(None, Vec::new(), Vec::new()); peers];
-        for (at, number) in order.iter().enumerate() {
-            let ahead = |step: usize| order[(at + step) % peers];
-            let predecessor = (peers > 1).then(|| ahead(peers - 1));
-            members[*number] = (predecessor, (1..=length).map(ahead).collect(), Vec::new());
-        }
-        self.place(&members);
     }
 
     /// Tells a running peer who its friends are now.
@@ -415,25 +356,15 @@ impl Network {
 
     /// Starts a lookup at a peer; [`result`](Self::result) has its end.
     pub fn look_up(&mut self, host: usize, key: Id, read: Read) -> Ticket {
-        self.look_up_within(host, key, read, Duration::from_secs(10))
-    }
-
-    /// The same, with a time of its own.
-    pub fn look_up_within(&mut self, host: usize, key: Id, read: Read, within: Duration) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        self.input(host, Input::Lookup { ticket, key, read, within });
+        self.input(host, Input::Lookup { ticket, key, read, within: Duration::from_secs(10) });
         ticket
     }
 
     /// How a lookup ended, once it has.
     pub fn result(&self, ticket: Ticket) -> Option<&Result<Found, Lost>> {
-        self.results.get(&ticket).map(|ended| &ended.result)
-    }
-
-    /// How and when a lookup ended, once it has; it is forgotten here.
-    pub fn take_end(&mut self, ticket: Ticket) -> Option<Ended> {
-        self.results.remove(&ticket)
+        self.results.get(&ticket)
     }
 
     /// Looks a name up at a peer and waits for the answer.
@@ -446,7 +377,7 @@ impl Network {
     pub fn find(&mut self, host: usize, name: &str) -> Result<Reading, Lost> {
         let ticket = self.look_up(host, Id::of(name.as_bytes()), Read::Key(100));
         self.until("the lookup's end", Duration::from_secs(12), |network| network.result(ticket).is_some());
-        self.results[&ticket].result.clone().map(|found| found.reading)
+        self.results[&ticket].clone().map(|found| found.reading)
     }
 
     fn note(&mut self, host: usize, what: &str, detail: &dyn std::fmt::Debug) {
@@ -464,7 +395,6 @@ impl Network {
         let Some(Reverse(Scheduled { at, what, .. })) = self.queue.pop() else { return };
         self.now = at;
         match what {
-            Happening::Timer { .. } if self.frozen => {}
             Happening::Timer { host, life, timer, generation } => {
                 let slot = &self.hosts[host];
                 let set =
@@ -554,16 +484,12 @@ impl Network {
                     self.schedule(after, Happening::Timer { host, life, timer, generation });
                 }
                 Output::Found(ticket, found) => {
-                    self.results.insert(ticket, Ended { at: self.now, result: Ok(*found) });
+                    self.results.insert(ticket, Ok(*found));
                 }
                 Output::Lost(ticket, lost) => {
-                    self.results.insert(ticket, Ended { at: self.now, result: Err(*lost) });
+                    self.results.insert(ticket, Err(*lost));
                 }
-                Output::Event(event) => {
-                    if let Some(events) = &mut self.events {
-                        events.push(Told { at: self.now, host, event });
-                    }
-                }
+                Output::Event(_) => {}
                 Output::Left => {
                     let slot = &mut self.hosts[host];
                     slot.node = None;
