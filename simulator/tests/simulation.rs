@@ -521,7 +521,8 @@ fn peers_whose_common_name_leads_to_themselves_at_first_form_one_ring() {
 
 #[test]
 fn peers_that_start_in_a_row_with_files_have_them_all_published_soon() {
-    let weather = Weather { latency: Duration::from_micros(50)..Duration::from_micros(800), loss: 0.0 };
+    let latency = Duration::from_micros(50)..Duration::from_micros(800);
+    let weather = Weather { latency, ..Weather::default() };
     for seed in 0..300 {
         let mut network = Network::new(seed, Config::default(), weather.clone());
         for host in 0..5 {

@@ -1,0 +1,40 @@
+//! Lookups at peers, and how they ended.
+
+use std::time::Duration;
+
+use chord::index::Reading;
+use chord::{Found, Id, Input, Lost, Read, Ticket};
+
+use super::Network;
+
+/// What a lookup is given.
+const WITHIN: Duration = Duration::from_secs(10);
+
+impl Network {
+    /// Starts a lookup at a peer; [`result`](Self::result) has its end.
+    pub fn look_up(&mut self, host: usize, key: Id, read: Read) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.input(host, Input::Lookup { ticket, key, read, within: WITHIN });
+        ticket
+    }
+
+    /// How a lookup ended, once it has.
+    pub fn result(&self, ticket: Ticket) -> Option<&Result<Found, Lost>> {
+        self.results.get(&ticket)
+    }
+
+    /// Looks a name up at a peer and waits for the answer.
+    ///
+    /// # Errors
+    /// Why the lookup failed.
+    ///
+    /// # Panics
+    /// Where neither came within its deadline.
+    pub fn find(&mut self, host: usize, name: &str) -> Result<Reading, Lost> {
+        let ticket = self.look_up(host, Id::of(name.as_bytes()), Read::Key(100));
+        let limit = WITHIN + Duration::from_secs(2);
+        self.until("the lookup's end", limit, |network| network.result(ticket).is_some());
+        self.results[&ticket].clone().map(|found| found.reading)
+    }
+}
