@@ -6,6 +6,7 @@
 mod hosts;
 mod links;
 mod lookups;
+mod measure;
 mod queue;
 mod trace;
 
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chord::{Config, Found, Id, Input, Lost, Outcome, Output, Peer, Refusal, Request, Ticket, Why};
+use chord::{Config, Id, Input, Outcome, Output, Peer, Refusal, Request, Ticket, Why};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -21,6 +22,7 @@ pub use hosts::Crash;
 use hosts::Host;
 use links::Links;
 pub use links::Weather;
+pub use measure::{Ended, Told};
 use queue::{Happening, Message, Queue};
 use trace::Trace;
 
@@ -44,9 +46,11 @@ pub struct Network {
     links: Links,
     pending: BTreeMap<u64, Pending>,
     calls: u64,
-    results: BTreeMap<Ticket, Result<Found, Lost>>,
+    results: BTreeMap<Ticket, Ended>,
     tickets: u64,
     trace: Option<Trace>,
+    events: Option<Vec<Told>>,
+    frozen: bool,
 }
 
 impl Network {
@@ -66,6 +70,8 @@ impl Network {
             results: BTreeMap::new(),
             tickets: 0,
             trace: None,
+            events: None,
+            frozen: false,
         }
     }
 
@@ -153,6 +159,7 @@ impl Network {
     /// Lets a host that is not paused have what is meant for it.
     fn happen(&mut self, happening: Happening) {
         match happening {
+            Happening::Timer { .. } if self.frozen => {}
             Happening::Timer { host, life, timer, generation } => {
                 let slot = &mut self.hosts[host];
                 let set = slot.timers.get(&timer).copied();
@@ -254,12 +261,12 @@ impl Network {
                     self.schedule(after, Happening::Timer { host, life, timer, generation });
                 }
                 Output::Found(ticket, found) => {
-                    self.results.insert(ticket, Ok(*found));
+                    self.results.insert(ticket, Ended { at: self.now, result: Ok(*found) });
                 }
                 Output::Lost(ticket, lost) => {
-                    self.results.insert(ticket, Err(*lost));
+                    self.results.insert(ticket, Ended { at: self.now, result: Err(*lost) });
                 }
-                Output::Event(_) => {}
+                Output::Event(event) => self.tell(host, event),
                 Output::Left => self.end(host, true),
             }
         }

@@ -65,7 +65,7 @@ pub fn table(run: &Run) -> Vec<Table> {
 }
 
 fn under_churn(peers: usize, config: Config, rate: f64, lookups: usize, per_second: f64) -> Lookups {
-    let weather = Weather { latency: Duration::from_millis(10)..Duration::from_millis(90), loss: 0.0 };
+    let weather = Weather { latency: Duration::from_millis(10)..Duration::from_millis(90), ..Weather::default() };
     let seed = (rate * 100.0) as u64;
     let mut world = World::settled(seed, peers, config, weather, Duration::from_secs(60));
     let start = world.network.now();

@@ -1,9 +1,14 @@
 //! The published tables, ours beside theirs: `cargo run --release -p chordial-simulator --bin tables`.
 
+mod bamboo;
 mod churn;
+mod detection;
 mod failures;
 pub mod history;
+mod partitions;
+mod settled;
 pub mod table;
+mod three;
 pub mod world;
 
 use std::sync::Mutex;
@@ -66,7 +71,14 @@ pub struct Measurement {
 }
 
 /// All there are.
-pub const ALL: [Measurement; 2] = [
+pub const ALL: [Measurement; 9] = [
+    Measurement { name: "path", tables: settled::path },
     Measurement { name: "failures", tables: failures::table },
+    Measurement { name: "three", tables: three::table },
     Measurement { name: "churn", tables: churn::table },
+    Measurement { name: "bamboo", tables: bamboo::table },
+    Measurement { name: "one-hop", tables: settled::one_hop },
+    Measurement { name: "quiet", tables: settled::quiet },
+    Measurement { name: "detection", tables: detection::table },
+    Measurement { name: "partitions", tables: partitions::table },
 ];

