@@ -44,7 +44,7 @@ impl Default for Config {
             fix_fingers: Duration::from_secs(1),
             call_timeout: Duration::from_secs(1),
             give_up: Duration::from_secs(6),
-            contacts: 1024,
+            contacts: 16_384,
             lease: Duration::from_secs(60),
             batch: 256,
         }

@@ -37,6 +37,8 @@ pub enum Timer {
     Repair,
     /// Another part of the ring is to be looked for.
     Reunite,
+    /// News of other peers are due.
+    Gossip,
     /// A second has passed: leases, ages and renewals.
     Tick,
 }
@@ -145,6 +147,11 @@ pub enum Why {
     Tell,
     /// To see whether a suspect lives.
     Probe,
+    /// To exchange news of other peers.
+    Gossip {
+        /// The tables are being compared, too.
+        compare: bool,
+    },
     /// A lookup; with all that is known of it.
     Lookup(Box<Lookup>),
     /// Own entries, for a keeper.

@@ -253,6 +253,9 @@ impl Node {
         set_timer(out, Timer::Repair, 500..1000);
         set_timer(out, Timer::Tick, 0..1000);
         set_timer(out, Timer::Reunite, 2000..6000);
+        if self.contacts.limit() > 0 {
+            set_timer(out, Timer::Gossip, 500..1500);
+        }
         self.drive_publisher(out);
     }
 

@@ -22,6 +22,7 @@ mod detector;
 mod error;
 mod fingers;
 mod found;
+mod gossip;
 mod id;
 pub mod index;
 mod interface;
@@ -38,7 +39,7 @@ mod routing;
 mod successors;
 
 pub use config::Config;
-pub use contacts::Contacts;
+pub use contacts::{Contacts, News};
 pub use error::ConfigError;
 pub use fingers::FingerTable;
 pub use found::{Found, Lost, LostReason, Route, Step, Ticket};

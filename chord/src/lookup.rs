@@ -31,6 +31,8 @@ pub struct Lookup {
     route: Route,
     candidates: Vec<Candidate>,
     restarts: u8,
+    /// Its first question went to the contact that should be responsible.
+    guessed: bool,
     phase: Phase,
     owner: Option<Box<Ownership>>,
 }
@@ -116,6 +118,10 @@ impl Node {
             }
             Hop::Closer { peers, last } => {
                 lookup.candidates = peers.into_iter().map(|peer| Candidate { peer, last }).collect();
+                if !last && let Some(peer) = self.probable_owner(lookup.key, &avoid) {
+                    lookup.guessed = lookup.restarts == 0;
+                    lookup.candidates.insert(0, Candidate { peer, last: false });
+                }
                 self.ask(lookup, out);
             }
         }
@@ -267,6 +273,9 @@ impl Node {
 
     fn finish(&mut self, lookup: Lookup, out: &mut Vec<Output>) {
         let Some(ownership) = lookup.owner else { return };
+        if lookup.guessed {
+            self.gossip.judge(lookup.route.steps.len() == 1 && lookup.route.failed.is_empty());
+        }
         let Ownership { owner, arc_from, keepers, reading } = *ownership;
         match lookup.purpose {
             Purpose::Ticket(ticket) => {
@@ -314,6 +323,7 @@ impl Lookup {
             route: Route::default(),
             candidates: Vec::new(),
             restarts: 0,
+            guessed: false,
             phase: Phase::Route,
             owner: None,
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::contacts::News;
 use crate::index::{ArcAnswer, ArcDigest, Batch, KeptArc, KeptBatch, PublisherDigest, Reading};
 use crate::{Id, Peer, Services};
 
@@ -40,6 +41,24 @@ pub enum Request {
     /// This peer may be of a part of the ring that you do not know: look there for your successor. Answered
     /// by `Done`.
     Reunite(Peer),
+    /// What is new among the peers? Answered by `Gossip`.
+    Gossip {
+        /// Digest of the peers that the sender knows.
+        digest: u64,
+        /// What is new to the sender.
+        news: Vec<News>,
+        /// Whether digests of parts are wanted where the tables differ.
+        compare: bool,
+    },
+    /// Which peers do you know in these parts of the ring besides these? Answered by `Contacts`.
+    Contacts {
+        /// Which parts, from 0.
+        wanted: Vec<u32>,
+        /// Of so many equal ones, a power of two of at most 256.
+        parts: u32,
+        /// Marks of what the sender knows there.
+        marks: Vec<u32>,
+    },
     /// Do you live?
     Ping,
     /// I leave the ring now.
@@ -144,6 +163,15 @@ pub enum Response {
     Published(KeptArc),
     /// Publishers whose entries the one asked would like to have.
     Wanted(Vec<Id>),
+    /// What is new to the one asked.
+    Gossip {
+        /// The latest.
+        news: Vec<News>,
+        /// Digests of what it knows in equal parts of the ring; empty: not wanted, or nothing differs.
+        digests: Vec<u32>,
+    },
+    /// Peers that the one asked knows besides.
+    Contacts(Vec<News>),
 }
 
 /// Who stands next to a peer.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::contacts::Contacts;
 use crate::detector::{Detector, Verdict};
 use crate::fingers::FingerTable;
+use crate::gossip::Gossip;
 use crate::index::{HandOver, Keeper, Publisher};
 use crate::interface::{Event, Input, Output, Status, Timer, Why, set_timer};
 use crate::joining::Joining;
@@ -30,6 +31,7 @@ pub struct Node {
     pub(crate) successors: SuccessorList,
     pub(crate) fingers: FingerTable,
     pub(crate) contacts: Contacts,
+    pub(crate) gossip: Gossip,
     pub(crate) detector: Detector,
     /// At most one membership operation at a time.
     pub(crate) operation: Option<Operation>,
@@ -67,7 +69,8 @@ impl Node {
         Node {
             successors: SuccessorList::new(me.id, config.successors),
             fingers: FingerTable::new(me.id),
-            contacts: Contacts::new(config.contacts),
+            contacts: Contacts::new(config.contacts, &me),
+            gossip: Gossip::default(),
             pace: config.stabilize,
             me,
             services,
@@ -132,7 +135,7 @@ impl Node {
         let from = &envelope.sender;
         self.meet(from);
         if self.status != Status::Joining && request != Request::Join {
-            self.contacts.note(from);
+            self.contacts.hear(from);
         }
         match request {
             Request::Join => self.serve_join(from),
@@ -144,6 +147,8 @@ impl Node {
             Request::Notify => self.serve_notify(from, out),
             Request::Poke => self.serve_poke(out),
             Request::Reunite(peer) => Ok(self.serve_reunite(peer, out)),
+            Request::Gossip { digest, news, compare } => Ok(self.serve_gossip(digest, news, compare)),
+            Request::Contacts { wanted, parts, marks } => Ok(self.serve_contacts(&wanted, parts, &marks)),
             Request::Leave => self.serve_leave(from, out),
             Request::Renew { services, sequence, arcs, all } => {
                 Ok(self.serve_renew(from, &services, sequence, &arcs, all))
@@ -194,6 +199,7 @@ impl Node {
                 Timer::Probe => self.probe(after, out),
                 Timer::Repair => self.repair(out),
                 Timer::Reunite => self.reunite(out),
+                Timer::Gossip => self.gossip(out),
                 Timer::Tick => self.tick(after, out),
             },
         }
@@ -210,6 +216,7 @@ impl Node {
             Why::Compare { arc, complete } => self.on_compared(from, (arc, complete), outcome, out),
             Why::HandOver { arc, reached } => self.on_handed_over(from, (arc, reached), outcome, out),
             Why::Withdraw | Why::Farewell => self.on_farewell(&why, out),
+            Why::Gossip { compare } => self.on_gossip(from, compare, outcome, out),
             Why::Tell | Why::Probe => {}
         }
     }
@@ -263,7 +270,7 @@ impl Node {
         }
         match self.detector.observe(peer, outcome, self.config.give_up) {
             Verdict::Lives => {
-                self.contacts.note(peer);
+                self.contacts.hear(peer);
                 self.reunion.forget(peer.id);
             }
             Verdict::Recovered => out.push(Output::Event(Event::Recovered(peer.clone()))),
@@ -290,7 +297,7 @@ impl Node {
     pub(crate) fn bury(&mut self, peer: &Peer, out: &mut Vec<Output>) {
         self.detector.give_up(peer);
         let stands = |known: &Peer| known.id == peer.id && known.incarnation <= peer.incarnation;
-        self.contacts.remove(peer.id);
+        self.contacts.bury(peer);
         self.fingers.remove(peer.id);
         self.publisher.lose(peer.id);
         let head = self.successors.first().is_some_and(stands);
@@ -320,6 +327,8 @@ impl Node {
         set_timer(out, Timer::Tick, 950..1050);
         self.detector.pass(after);
         self.reunion.pass(after);
+        self.contacts.pass(after);
+        self.gossip.pass(after);
         for publisher in self.keeper.pass(after, self.config.lease) {
             out.push(Output::Event(Event::LeaseExpired(publisher)));
         }

@@ -73,6 +73,18 @@ impl Node {
         peers.into_iter().take(NAMED).cloned().collect()
     }
 
+    /// The contact next behind a key, if the table is likely to name everybody there.
+    pub(crate) fn probable_owner(&self, key: Id, avoid: &[Id]) -> Option<Peer> {
+        let usable = |peer: &&Peer| {
+            !avoid.contains(&peer.id)
+                && !self.detector.is_given_up(peer)
+                && !self.detector.is_suspect(peer.id)
+        };
+        let next = self.contacts.from(key).find(usable).filter(|_| self.gossip.is_trusted())?;
+        // This peer itself is nearer: its own tables tell.
+        (key == next.id || !self.me.id.is_between(key, next.id)).then(|| next.clone())
+    }
+
     /// This peer's claim to a key.
     pub(crate) fn ownership(&self, key: Id, read: Read) -> Ownership {
         let alive = |peer: &Peer| !self.detector.is_given_up(peer);

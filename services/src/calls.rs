@@ -213,6 +213,8 @@ pub(crate) fn lane(request: &Request) -> Lane {
         | Request::Notify
         | Request::Poke
         | Request::Reunite(_)
+        | Request::Gossip { .. }
+        | Request::Contacts { .. }
         | Request::Ping
         | Request::Leave
         | Request::NextHop { .. } => Lane::Control,
@@ -234,6 +236,8 @@ async fn send(channel: Channel, outgoing: Outgoing) -> Result<(chord::Response, 
         Outgoing::Notify(message) => read(ring().notify(message).await),
         Outgoing::Poke(message) => read(ring().poke(message).await),
         Outgoing::Reunite(message) => read(ring().reunite(message).await),
+        Outgoing::Gossip(message) => read(ring().gossip(message).await),
+        Outgoing::Contacts(message) => read(ring().contacts(message).await),
         Outgoing::Ping(message) => read(ring().ping(message).await),
         Outgoing::Leave(message) => read(ring().leave(message).await),
         Outgoing::NextHop(message) => read(ring().next_hop(message).await),

@@ -354,6 +354,14 @@ impl ChordService for Fake {
         never()
     }
 
+    async fn gossip(&self, _: Request<GossipRequest>) -> Answer<GossipResponse> {
+        never()
+    }
+
+    async fn contacts(&self, _: Request<ContactsRequest>) -> Answer<ContactsResponse> {
+        never()
+    }
+
     async fn ping(&self, _: Request<PingRequest>) -> Answer<PingResponse> {
         never()
     }

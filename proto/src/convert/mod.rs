@@ -30,6 +30,10 @@ pub const MAX_KEYS: usize = 1024;
 pub const MAX_ENTRIES: usize = 16_384;
 /// Arcs or digests in one message.
 pub const MAX_DIGESTS: usize = 4096;
+/// News of peers in one message.
+pub const MAX_NEWS: usize = 256;
+/// Parts of the ring of which there are digests.
+pub const MAX_PARTS: usize = 256;
 /// Entries that one question may ask for.
 pub const MAX_READ: usize = 1000;
 /// Bytes of a file's name.

@@ -1,6 +1,6 @@
 //! Peers, their services, and the envelope.
 
-use chord::{Envelope, Id, Neighbors, Peer, Services};
+use chord::{Envelope, Id, Neighbors, News, Peer, Services};
 
 use super::{
     MAX_ADDRESS, MAX_PEER_NAME, MAX_PEERS, MAX_RING, MAX_URL, Malformed, bytes, id, list, malformed,
@@ -43,6 +43,24 @@ impl TryFrom<wire::Peer> for Peer {
             return Err(malformed("Peer.name", "it has control characters"));
         }
         Ok(Peer { id, incarnation: peer.incarnation, address, name: peer.name.into() })
+    }
+}
+
+impl From<News> for wire::News {
+    fn from(news: News) -> wire::News {
+        let News { peer, version } = news;
+        let (address, name) = (peer.address.to_string(), peer.name.to_string());
+        wire::News { address, incarnation: peer.incarnation, name, version }
+    }
+}
+
+impl TryFrom<wire::News> for News {
+    type Error = Malformed;
+
+    fn try_from(news: wire::News) -> Result<News, Malformed> {
+        let wire::News { address, incarnation, name, version } = news;
+        let id = bytes(Id::of(address.as_bytes()));
+        Ok(News { peer: wire::Peer { id, address, incarnation, name }.try_into()?, version })
     }
 }
 
@@ -125,6 +143,10 @@ impl TryFrom<wire::Neighbors> for Neighbors {
             successors: list(neighbors.successors, MAX_PEERS, "Neighbors.successors")?,
         })
     }
+}
+
+pub(super) fn wire_news(news: Vec<News>) -> Vec<wire::News> {
+    news.into_iter().map(Into::into).collect()
 }
 
 pub(super) fn wire_peers(peers: Vec<Peer>) -> Vec<wire::Peer> {

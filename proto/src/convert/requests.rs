@@ -4,8 +4,10 @@ use chord::index::{Batch, Entry};
 use chord::{Envelope, HandedOver, Id, Read, Request};
 
 use super::entries::{entries, wire_entries};
+use super::peers::wire_news;
 use super::{
-    MAX_AVOID, MAX_DIGESTS, MAX_ENTRIES, MAX_KEYS, MAX_READ, Malformed, at_most, bytes, id, list, required,
+    MAX_AVOID, MAX_DIGESTS, MAX_ENTRIES, MAX_KEYS, MAX_NEWS, MAX_PARTS, MAX_READ, Malformed, at_most, bytes,
+    id, list, malformed, required,
 };
 use crate::chord_v1 as wire;
 
@@ -18,6 +20,8 @@ pub enum Outgoing {
     Notify(wire::NotifyRequest),
     Poke(wire::PokeRequest),
     Reunite(wire::ReuniteRequest),
+    Gossip(wire::GossipRequest),
+    Contacts(wire::ContactsRequest),
     Ping(wire::PingRequest),
     Leave(wire::LeaveRequest),
     NextHop(wire::NextHopRequest),
@@ -40,6 +44,13 @@ impl Outgoing {
             Request::Poke => Outgoing::Poke(wire::PokeRequest { envelope }),
             Request::Reunite(peer) => {
                 Outgoing::Reunite(wire::ReuniteRequest { envelope, peer: Some(peer.into()) })
+            }
+            Request::Gossip { digest, news, compare } => {
+                let news = wire_news(news);
+                Outgoing::Gossip(wire::GossipRequest { envelope, digest, news, compare })
+            }
+            Request::Contacts { wanted, parts, marks } => {
+                Outgoing::Contacts(wire::ContactsRequest { envelope, wanted, parts, marks })
             }
             Request::Ping => Outgoing::Ping(wire::PingRequest { envelope }),
             Request::Leave => Outgoing::Leave(wire::LeaveRequest { envelope }),
@@ -202,6 +213,29 @@ impl Question for wire::ReuniteRequest {
     fn into_core(self) -> Result<(Envelope, Request), Malformed> {
         let peer = required(self.peer, "ReuniteRequest.peer")?.try_into()?;
         Ok((envelope(self.envelope)?, Request::Reunite(peer)))
+    }
+}
+
+impl Question for wire::GossipRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        let news = list(self.news, MAX_NEWS, "GossipRequest.news")?;
+        let request = Request::Gossip { digest: self.digest, news, compare: self.compare };
+        Ok((envelope(self.envelope)?, request))
+    }
+}
+
+impl Question for wire::ContactsRequest {
+    fn into_core(self) -> Result<(Envelope, Request), Malformed> {
+        at_most(self.marks.len(), MAX_DIGESTS, "ContactsRequest.marks")?;
+        let wire::ContactsRequest { wanted, parts, .. } = self;
+        at_most(wanted.len(), MAX_PARTS, "ContactsRequest.wanted")?;
+        if !parts.is_power_of_two() || parts as usize > MAX_PARTS {
+            return Err(malformed(
+                "ContactsRequest.parts",
+                format!("{parts} is no power of two up to {MAX_PARTS}"),
+            ));
+        }
+        Ok((envelope(self.envelope)?, Request::Contacts { wanted, parts, marks: self.marks }))
     }
 }
 

@@ -2,8 +2,10 @@
 
 use chord::{Id, Ownership, Peer, Response};
 
-use super::peers::wire_peers;
-use super::{MAX_DIGESTS, MAX_PEERS, Malformed, at_most, bytes, id, list, malformed, required};
+use super::peers::{wire_news, wire_peers};
+use super::{
+    MAX_DIGESTS, MAX_NEWS, MAX_PARTS, MAX_PEERS, Malformed, at_most, bytes, id, list, malformed, required,
+};
 use crate::chord_v1 as wire;
 
 /// The core's answer does not belong to the question that was put.
@@ -86,6 +88,34 @@ impl Answer for wire::JoinResponse {
             }
         };
         Ok((response, responder(self.responder)?))
+    }
+}
+
+impl Answer for wire::GossipResponse {
+    fn of(response: Response, _: &Peer) -> Result<Self, Mismatch> {
+        match response {
+            Response::Gossip { news, digests } => Ok(wire::GossipResponse { news: wire_news(news), digests }),
+            _ => Err(Mismatch),
+        }
+    }
+
+    fn into_core(self) -> Result<(Response, Option<Peer>), Malformed> {
+        at_most(self.digests.len(), MAX_PARTS, "GossipResponse.digests")?;
+        let news = list(self.news, MAX_NEWS, "GossipResponse.news")?;
+        Ok((Response::Gossip { news, digests: self.digests }, None))
+    }
+}
+
+impl Answer for wire::ContactsResponse {
+    fn of(response: Response, _: &Peer) -> Result<Self, Mismatch> {
+        match response {
+            Response::Contacts(news) => Ok(wire::ContactsResponse { news: wire_news(news) }),
+            _ => Err(Mismatch),
+        }
+    }
+
+    fn into_core(self) -> Result<(Response, Option<Peer>), Malformed> {
+        Ok((Response::Contacts(list(self.news, MAX_NEWS, "ContactsResponse.news")?), None))
     }
 }
 

@@ -7,7 +7,7 @@ use chord::index::{
     Reading, Source,
 };
 use chord::{
-    Envelope, HandedOver, Id, Neighbors, Ownership, Peer, Read, Request, Response, Services, VERSION,
+    Envelope, HandedOver, Id, Neighbors, News, Ownership, Peer, Read, Request, Response, Services, VERSION,
 };
 
 use super::*;
@@ -16,6 +16,10 @@ use crate::chord_v1 as wire;
 fn peer(number: u16) -> Peer {
     let stranger = Peer::stranger(&format!("127.0.0.1:{}", 7000 + number));
     Peer { incarnation: u64::from(number) + 1, name: format!("p{number}").into(), ..stranger }
+}
+
+fn news(number: u16, version: u32) -> News {
+    News { peer: peer(number), version }
 }
 
 fn envelope() -> Envelope {
@@ -79,6 +83,8 @@ fn requests() -> Vec<Request> {
         Request::Notify,
         Request::Poke,
         Request::Reunite(peer(7)),
+        Request::Gossip { digest: u64::MAX, news: vec![news(4, 0), news(5, 3)], compare: true },
+        Request::Contacts { wanted: vec![0, 3], parts: 4, marks: vec![1, u32::MAX] },
         Request::Ping,
         Request::Leave,
         hop(Read::Nothing),
@@ -116,6 +122,8 @@ fn incoming(outgoing: Outgoing) -> Result<(Envelope, Request), Malformed> {
         Outgoing::Notify(message) => message.into_core(),
         Outgoing::Poke(message) => message.into_core(),
         Outgoing::Reunite(message) => message.into_core(),
+        Outgoing::Gossip(message) => message.into_core(),
+        Outgoing::Contacts(message) => message.into_core(),
         Outgoing::Ping(message) => message.into_core(),
         Outgoing::Leave(message) => message.into_core(),
         Outgoing::NextHop(message) => message.into_core(),
@@ -174,6 +182,10 @@ fn every_response_comes_back_as_it_was() {
     assert_eq!(back::<wire::RenewResponse>(&renewed), (renewed, None));
     let wanted = Response::Wanted(vec![peer(1).id]);
     assert_eq!(back::<wire::CompareResponse>(&wanted), (wanted, None));
+    let gossip = Response::Gossip { news: vec![news(1, 2)], digests: vec![7, 8] };
+    assert_eq!(back::<wire::GossipResponse>(&gossip), (gossip, None));
+    let contacts = Response::Contacts(vec![news(2, 1)]);
+    assert_eq!(back::<wire::ContactsResponse>(&contacts), (contacts, None));
     for done in [
         back::<wire::NotifyResponse>(&Response::Done),
         back::<wire::PokeResponse>(&Response::Done),

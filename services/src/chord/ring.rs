@@ -43,6 +43,14 @@ impl ChordService for Ring {
         answer(&self.handle, request).await
     }
 
+    async fn gossip(&self, request: Request<GossipRequest>) -> Answered<GossipResponse> {
+        answer(&self.handle, request).await
+    }
+
+    async fn contacts(&self, request: Request<ContactsRequest>) -> Answered<ContactsResponse> {
+        answer(&self.handle, request).await
+    }
+
     async fn ping(&self, request: Request<PingRequest>) -> Answered<PingResponse> {
         answer(&self.handle, request).await
     }

@@ -60,7 +60,7 @@ pub const KEYS: &[Key] = &[
     key("chord.call_timeout", Kind::Duration, "1s"),
     key("chord.lookup_timeout", Kind::Duration, "4s"),
     key("chord.give_up", Kind::Duration, "6s"),
-    key("chord.contacts", Kind::Integer, "1024"),
+    key("chord.contacts", Kind::Integer, "16384"),
     key("index.lease", Kind::Duration, "60s"),
     key("catalog.rescan", Kind::Duration, "60s"),
     key("catalog.hashers", Kind::Integer, "1"),
