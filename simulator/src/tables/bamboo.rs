@@ -23,7 +23,7 @@ pub fn table(run: &Run) -> Vec<Table> {
         Scale::Full => (1000, 10_000),
     };
     let few = Config { contacts: 0, ..Config::default() };
-    let rows: Vec<_> = [("1024", Config::default()), ("none", few)]
+    let rows: Vec<_> = [("all", Config::default()), ("none", few)]
         .into_iter()
         .flat_map(|(contacts, config)| SESSIONS.map(|minutes| (contacts, config.clone(), minutes)))
         .filter(|(_, _, minutes)| run.scale != Scale::Quick || *minutes < 2.0)
