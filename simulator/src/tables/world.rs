@@ -1,5 +1,6 @@
 //! A simulated network whose membership is recorded, and lookups in it that are judged by that record.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chord::{Config, Event, Id, Read, Status, Ticket};
@@ -166,7 +167,8 @@ impl World {
                 }
             };
             calls.push(route.steps.len() as f64);
-            hops.push(route.steps.len().saturating_sub(1) as f64);
+            let forwarders: BTreeSet<Id> = route.steps.iter().rev().skip(1).map(|step| step.peer.id).collect();
+            hops.push(forwarders.len() as f64);
             timeouts.push(route.failed.len() as f64);
         }
         lookups.calls = calls.into_iter().collect();
@@ -198,7 +200,7 @@ pub struct Lookups {
     pub direct: usize,
     /// Calls answered, the owner's included.
     pub calls: Sample,
-    /// Forwarding hops: the calls answered but for the owner's.
+    /// Forwarding hops: the peers that answered, but for the owner.
     pub hops: Sample,
     /// Calls that nobody answered.
     pub timeouts: Sample,
