@@ -134,7 +134,8 @@ impl Node {
         self.admit(envelope)?;
         let from = &envelope.sender;
         self.meet(from);
-        if self.status != Status::Joining && request != Request::Join {
+        // A name that leads to many peers may lead to this one, which then asks itself.
+        if self.status != Status::Joining && request != Request::Join && from.id != self.me.id {
             self.contacts.hear(from);
         }
         match request {

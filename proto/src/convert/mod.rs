@@ -9,6 +9,7 @@ mod messages;
 mod peers;
 mod requests;
 mod responses;
+mod sizes;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use chord::Id;
 pub use messages::{MAX_SOURCES, found, found_successor, group_by_content};
 pub use requests::{Outgoing, Question};
 pub use responses::{Answer, Mismatch};
+pub use sizes::{Kind, request_len};
 
 /// Peers in one list.
 pub const MAX_PEERS: usize = 64;

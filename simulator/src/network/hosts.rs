@@ -143,7 +143,7 @@ impl Network {
         for host in first..self.hosts.len() {
             let mut out = Vec::new();
             self.hosts[host].node.iter_mut().for_each(|node| node.wake(&mut out));
-            self.perform(host, out);
+            self.perform(host, out, None);
         }
     }
 
@@ -179,6 +179,8 @@ impl Network {
         slot.refuses = refuses;
         slot.waiting = None;
         slot.doomed = None;
+        self.ended();
+        self.membership_changed();
     }
 
     /// Stops a process as SIGSTOP does: what comes for it waits, and its timers come late.
@@ -188,6 +190,8 @@ impl Network {
         if slot.node.is_some() && slot.waiting.is_none() {
             slot.waiting = Some(Vec::new());
         }
+        self.disturb();
+        self.membership_changed();
     }
 
     /// Lets a paused process go on.
@@ -196,6 +200,8 @@ impl Network {
         for happening in self.hosts[host].waiting.take().unwrap_or_default() {
             self.queue.push(self.now, happening);
         }
+        self.disturb();
+        self.membership_changed();
     }
 
     /// Whether a host is paused.
@@ -216,15 +222,19 @@ impl Network {
     pub fn slow(&mut self, host: usize, by: Option<Range<Duration>>) {
         self.note(host, "slow", &by);
         self.hosts[host].slow = by;
+        self.disturb();
+        self.membership_changed();
     }
 
     /// Tells a peer to leave gracefully.
     pub fn leave(&mut self, host: usize) {
+        self.note_left(host);
         self.input(host, Input::Leave);
     }
 
     /// Shares files of these names at a peer; the second list is withdrawn.
     pub fn share(&mut self, host: usize, present: &[&str], gone: &[&str]) {
+        self.note_shared(host, present, gone);
         let file = |name: &&str| File {
             name: (*name).into(),
             path: (*name).into(),

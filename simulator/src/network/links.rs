@@ -36,6 +36,7 @@ impl Default for Weather {
 }
 
 /// Links between some hosts and all others that are open and cut in turns.
+#[derive(Clone)]
 struct Flapping {
     hosts: BTreeSet<usize>,
     open: Duration,
@@ -44,15 +45,13 @@ struct Flapping {
 }
 
 /// Which hosts reach each other.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Links {
     /// By host; those beyond its end are of island 0.
     islands: Vec<u32>,
     /// From, to.
     cut: BTreeSet<(usize, usize)>,
     flapping: Vec<Flapping>,
-    /// Counts changes.
-    pub(super) version: u64,
 }
 
 impl Links {
@@ -71,6 +70,20 @@ impl Links {
             && !self.flapping.iter().any(flaps)
     }
 
+    /// Whether the link between two hosts is cut now and then.
+    pub(super) fn is_flapping(&self, a: usize, b: usize) -> bool {
+        self.flapping.iter().any(|flapping| flapping.hosts.contains(&a) != flapping.hosts.contains(&b))
+    }
+
+    /// Whether any link is cut now and then.
+    pub(super) fn flaps(&self) -> bool {
+        !self.flapping.is_empty()
+    }
+
+    /// Whether no link is cut, now or in turns.
+    pub(super) fn is_whole(&self) -> bool {
+        self.islands.iter().all(|island| *island == 0) && self.cut.is_empty() && self.flapping.is_empty()
+    }
 }
 
 impl Network {
@@ -81,7 +94,7 @@ impl Network {
         for (number, hosts) in islands.iter().enumerate() {
             hosts.iter().for_each(|host| self.links.islands[*host] = number as u32 + 1);
         }
-        self.links.version += 1;
+        self.links_changed();
     }
 
     /// Cuts one way between two hosts: what `from` sends does not reach `to`. Over a TCP connection that
@@ -89,7 +102,7 @@ impl Network {
     pub fn cut_link(&mut self, from: usize, to: usize) {
         self.remark("cut link", &(from, to));
         self.links.cut.insert((from, to));
-        self.links.version += 1;
+        self.links_changed();
     }
 
     /// Cuts both ways between two hosts; others may reach both.
@@ -107,13 +120,19 @@ impl Network {
         self.remark("flap", &(hosts, open, cut));
         let (hosts, since) = (hosts.iter().copied().collect(), self.now);
         self.links.flapping.push(Flapping { hosts, open, cut, since });
-        self.links.version += 1;
+        self.links_changed();
     }
 
     /// Heals all cuts.
     pub fn heal(&mut self) {
         self.remark("heal", &"");
-        self.links = Links { version: self.links.version + 1, ..Links::default() };
+        self.links = Links::default();
+        self.links_changed();
+    }
+
+    fn links_changed(&mut self) {
+        self.disturb();
+        self.membership_changed();
     }
 
     /// How messages travel from now on.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chord::index::Reading;
 use chord::{Found, Id, Input, Lost, Read, Ticket};
 
-use super::Network;
+use super::{Ended, Network};
 
 /// What a lookup is given.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -20,8 +20,14 @@ impl Network {
     pub fn look_up_within(&mut self, host: usize, key: Id, read: Read, within: Duration) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
+        self.note_asked(ticket, host, read);
         self.input(host, Input::Lookup { ticket, key, read, within });
         ticket
+    }
+
+    pub(super) fn conclude(&mut self, ticket: Ticket, outcome: Result<Found, Lost>) {
+        self.judge(ticket, &outcome);
+        self.results.insert(ticket, Ended { at: self.now, result: outcome });
     }
 
     /// How a lookup ended, once it has.

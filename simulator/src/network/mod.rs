@@ -7,14 +7,18 @@ mod hosts;
 mod links;
 mod lookups;
 mod measure;
+mod oracle;
 mod queue;
 mod trace;
+mod traffic;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chord::{Config, Id, Input, Outcome, Output, Peer, Refusal, Request, Ticket, Why};
+use chordial_proto::convert::Kind;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -23,8 +27,13 @@ use hosts::Host;
 use links::Links;
 pub use links::Weather;
 pub use measure::{Ended, Told};
+use oracle::Oracle;
+pub use oracle::Verdicts;
 use queue::{Happening, Message, Queue};
 use trace::Trace;
+pub use traffic::{ANSWER_FRAMING, Count, Counts, REQUEST_FRAMING, Traffic};
+pub use watch::Wrong;
+use watch::{Before, Watch};
 
 struct Pending {
     caller: usize,
@@ -51,6 +60,9 @@ pub struct Network {
     trace: Option<Trace>,
     events: Option<Vec<Told>>,
     frozen: bool,
+    traffic: Option<Traffic>,
+    watch: Watch,
+    oracle: Option<Oracle>,
 }
 
 impl Network {
@@ -72,6 +84,9 @@ impl Network {
             trace: None,
             events: None,
             frozen: false,
+            traffic: None,
+            watch: Watch::default(),
+            oracle: None,
         }
     }
 
@@ -127,8 +142,19 @@ impl Network {
     /// Lets time pass.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
-        while self.queue.next_at().is_some_and(|next| next <= end) {
-            self.step();
+        self.note_epoch();
+        loop {
+            let next = self.queue.next_at().unwrap_or(Duration::MAX);
+            let second = self.watch.next_second();
+            if second <= next && second <= end {
+                self.now = self.now.max(second);
+                self.each_second();
+            } else if next <= end {
+                self.step();
+                self.note_epoch();
+            } else {
+                break;
+            }
         }
         self.now = end;
     }
@@ -177,7 +203,12 @@ impl Network {
                     self.input(host, *input);
                 }
             }
-            Happening::Answer { call, responder, outcome } => self.reply(call, responder, *outcome),
+            Happening::Answer { call, responder, outcome, measured } => {
+                if let Some(pending) = self.pending.get(&call) {
+                    self.count_received(pending.caller, measured);
+                }
+                self.reply(call, responder, *outcome);
+            }
             Happening::Deadline { call } => self.reply(call, None, Outcome::Silent),
             Happening::Arrive { message, .. } => self.serve(*message),
         }
@@ -196,13 +227,17 @@ impl Network {
         if !received && (!self.reaches(message.from, to) || self.is_lost()) {
             return;
         }
+        if !received {
+            self.count_received(to, message.measured);
+        }
         if let Some(happening) = self.unless_paused(to, Happening::Arrive { message, received: true }) {
             self.happen(happening);
         }
     }
 
     fn serve(&mut self, message: Message) {
-        let Message { call, from, to, envelope, request } = message;
+        let Message { call, from, to, envelope, request, .. } = message;
+        let (kind, before) = (Kind::from(&request), self.before(to, None));
         self.note(to, "?", &(from, &request));
         let refuses = self.hosts[to].refuses;
         let (responder, outcome) = match &mut self.hosts[to].node {
@@ -212,7 +247,7 @@ impl Network {
                 let mut out = Vec::new();
                 let outcome = Outcome::from(node.serve(&envelope, request, &mut out));
                 let responder = node.me().clone();
-                self.perform(to, out);
+                self.perform(to, out, before);
                 (Some(responder), outcome)
             }
         };
@@ -223,9 +258,12 @@ impl Network {
         self.note(to, "=", &outcome);
         // A rejection does not say whose it is, no more than it does on the wire.
         let responder = responder.filter(|_| matches!(outcome, Outcome::Answer(_)));
+        let measured = self.measure_answer(kind, &outcome, responder.as_ref());
+        self.count_sent(to, measured);
         let latency = self.travel(to, from);
         if self.reaches(to, from) && !self.is_lost() {
-            self.schedule(latency, Happening::Answer { call, responder, outcome: Box::new(outcome) });
+            let outcome = Box::new(outcome);
+            self.schedule(latency, Happening::Answer { call, responder, outcome, measured });
         }
     }
 
@@ -236,17 +274,20 @@ impl Network {
             return;
         }
         self.note(host, "<", &input);
+        let before = self.before(host, Some(&input));
         let Some(node) = &mut self.hosts[host].node else { return };
         let mut out = Vec::new();
         node.handle(input, &mut out);
-        self.perform(host, out);
+        self.perform(host, out, before);
     }
 
     /// Does what a node wants done: all of it, unless the host ends in between.
-    fn perform(&mut self, host: usize, mut outputs: Vec<Output>) {
+    fn perform(&mut self, host: usize, mut outputs: Vec<Output>, before: Option<Before>) {
         self.note_state(host);
         let mut ends = None;
-        if !outputs.is_empty() && let Some(how) = self.hosts[host].doomed.take() {
+        if !outputs.is_empty()
+            && let Some(how) = self.hosts[host].doomed.take()
+        {
             outputs.truncate(self.draw(outputs.len() + 1));
             ends = Some(how);
         }
@@ -260,18 +301,22 @@ impl Network {
                     self.hosts[host].timers.insert(timer, (generation, self.now));
                     self.schedule(after, Happening::Timer { host, life, timer, generation });
                 }
-                Output::Found(ticket, found) => {
-                    self.results.insert(ticket, Ended { at: self.now, result: Ok(*found) });
+                Output::Found(ticket, found) => self.conclude(ticket, Ok(*found)),
+                Output::Lost(ticket, lost) => self.conclude(ticket, Err(*lost)),
+                Output::Event(event) => {
+                    self.told(&event);
+                    self.tell(host, event);
                 }
-                Output::Lost(ticket, lost) => {
-                    self.results.insert(ticket, Ended { at: self.now, result: Err(*lost) });
-                }
-                Output::Event(event) => self.tell(host, event),
                 Output::Left => self.end(host, true),
             }
         }
-        if let Some(how) = ends {
-            self.crash(host, how);
+        match (ends, before) {
+            (Some(how), _) => self.crash(host, how),
+            (None, Some(before)) => {
+                self.note_acknowledged(host);
+                self.check(host, &before);
+            }
+            (None, None) => {}
         }
     }
 
@@ -285,7 +330,9 @@ impl Network {
         self.pending.insert(call, Pending { caller: host, life, to, why, sent: self.now });
         self.schedule(within, Happening::Deadline { call });
         let Some(to) = target else { return };
-        let message = Box::new(Message { call, from: host, to, envelope, request });
+        let measured = self.measure_request(&envelope, &request);
+        self.count_sent(host, measured);
+        let message = Box::new(Message { call, from: host, to, envelope, request, measured });
         if self.is_repeated() {
             let latency = self.travel(host, to);
             self.schedule(latency, Happening::Arrive { message: message.clone(), received: false });

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use chord::{Envelope, Input, Outcome, Peer, Request, Timer};
 
+use super::traffic::Measured;
+
 /// A request on its way.
 #[derive(Clone)]
 pub(super) struct Message {
@@ -14,16 +16,36 @@ pub(super) struct Message {
     pub(super) to: usize,
     pub(super) envelope: Envelope,
     pub(super) request: Request,
+    pub(super) measured: Measured,
 }
 
 /// Something that happens at a host.
 pub(super) enum Happening {
-    Timer { host: usize, life: u64, timer: Timer, generation: u64 },
+    Timer {
+        host: usize,
+        life: u64,
+        timer: Timer,
+        generation: u64,
+    },
     /// Received: it has come through the network already, and only waits for a host that is paused.
-    Arrive { message: Box<Message>, received: bool },
-    Answer { call: u64, responder: Option<Peer>, outcome: Box<Outcome> },
-    Deadline { call: u64 },
-    Local { host: usize, life: u64, input: Box<Input> },
+    Arrive {
+        message: Box<Message>,
+        received: bool,
+    },
+    Answer {
+        call: u64,
+        responder: Option<Peer>,
+        outcome: Box<Outcome>,
+        measured: Measured,
+    },
+    Deadline {
+        call: u64,
+    },
+    Local {
+        host: usize,
+        life: u64,
+        input: Box<Input>,
+    },
 }
 
 struct Scheduled {

@@ -39,7 +39,7 @@ pub fn table(run: &Run) -> Vec<Table> {
         let rate = peers as f64 * std::f64::consts::LN_2 / (minutes * 60.0);
         // What it was before the churn began should not matter.
         live(&mut world, rate, 0, Duration::from_secs(60));
-        //TRAFFIC world.network.count_traffic();
+        world.network.count_traffic();
         let began = world.network.now();
         live(&mut world, rate, LOOKUPS_PER_SECOND, Duration::from_secs(1) * lookups / LOOKUPS_PER_SECOND);
         let bytes = world.bytes_per_peer(began);

@@ -22,7 +22,7 @@ pub fn one_hop(run: &Run) -> Vec<Table> {
         let settled = 10 * MINUTE;
         let mut world = World::settled(*peers as u64, *peers, Config::default(), Weather::default(), settled);
         let known: usize = world.network.nodes().map(|node| node.contacts().len()).sum();
-        //TRAFFIC world.network.count_traffic();
+        world.network.count_traffic();
         let began = world.network.now();
         world.network.run(2 * MINUTE);
         let bytes = world.bytes_per_peer(began);
@@ -63,7 +63,7 @@ pub fn quiet(run: &Run) -> Vec<Table> {
     let rows = run.each("quiet", &rows, |(name, contacts)| {
         let config = Config { contacts: *contacts, ..Config::default() };
         let mut world = World::settled(1, peers, config, Weather::default(), 5 * MINUTE);
-        //TRAFFIC world.network.count_traffic();
+        world.network.count_traffic();
         let (began, calls) = (world.network.now(), world.network.calls());
         world.network.run(5 * MINUTE);
         let bytes = world.bytes_per_peer(began);

@@ -116,8 +116,10 @@ impl World {
 
     /// What a peer sent on average in each second since `began`, as far as it was counted.
     pub fn bytes_per_peer(&self, began: Duration) -> Bytes {
-        let _share = self.living.len() as f64 * (self.network.now() - began).as_secs_f64();
-        Bytes { messages: f64::NAN, with_framing: f64::NAN }
+        let count = self.network.traffic().map(|traffic| traffic.sent.total()).unwrap_or_default();
+        let share = self.living.len() as f64 * (self.network.now() - began).as_secs_f64();
+        let messages = count.bytes as f64 / share;
+        Bytes { messages, with_framing: messages + count.framing as f64 / share }
     }
 
     fn record(&mut self) {
