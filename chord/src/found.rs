@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::index::Reading;
+use crate::message::Outcome;
 use crate::{Id, Peer};
 
 /// Names a lookup of this node's user.
@@ -54,11 +55,16 @@ impl fmt::Display for Lost {
         match self.reason {
             LostReason::NotMember => return f.write_str("this peer is not a member of the ring yet"),
             LostReason::TimedOut => f.write_str("the lookup ran out of time")?,
-            LostReason::NoWay => f.write_str("no way to the responsible peer was found")?,
+            LostReason::NoWay => f.write_str("the lookup gave up")?,
         }
-        write!(f, " after {} hops", self.route.steps.len())?;
-        let failed: Vec<String> = self.route.failed.iter().map(Peer::to_string).collect();
-        if failed.is_empty() { Ok(()) } else { write!(f, "; no answer from {}", failed.join(", ")) }
+        let hops = self.route.steps.len();
+        write!(f, " after {hops} hop{}", if hops == 1 { "" } else { "s" })?;
+        let failed: Vec<String> = self.route.failed.iter().map(Miss::to_string).collect();
+        match (failed.is_empty(), self.reason) {
+            (false, _) => write!(f, ": {}", failed.join(", ")),
+            (true, LostReason::NoWay) => f.write_str(": nobody was left to ask"),
+            (true, _) => Ok(()),
+        }
     }
 }
 
@@ -67,8 +73,54 @@ impl fmt::Display for Lost {
 pub struct Route {
     /// The calls that were answered, in order.
     pub steps: Vec<Step>,
-    /// Peers that did not answer.
-    pub failed: Vec<Peer>,
+    /// Peers that did not answer the question.
+    pub failed: Vec<Miss>,
+}
+
+/// A call of a lookup that brought no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Miss {
+    /// Who was asked.
+    pub peer: Peer,
+    /// What came instead.
+    pub what: Missed,
+}
+
+/// What came instead of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Missed {
+    /// Nothing, within the deadline.
+    Silent,
+    /// The address refused.
+    Refused,
+    /// It is not the member that was meant.
+    NotMember,
+    /// It was busy.
+    Busy,
+}
+
+impl Missed {
+    /// What an outcome is in place of an answer.
+    pub(crate) fn from(outcome: &Outcome) -> Missed {
+        match outcome {
+            Outcome::Refused(_) => Missed::Refused,
+            Outcome::NotMember => Missed::NotMember,
+            Outcome::Busy => Missed::Busy,
+            Outcome::Silent | Outcome::Answer(_) => Missed::Silent,
+        }
+    }
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.what {
+            Missed::Silent => "did not answer",
+            Missed::Refused => "refused",
+            Missed::NotMember => "is not a member of the ring",
+            Missed::Busy => "was busy",
+        };
+        write!(f, "{} {what}", self.peer)
+    }
 }
 
 /// One answered call of a lookup.
@@ -78,4 +130,26 @@ pub struct Step {
     pub peer: Peer,
     /// Round-trip time.
     pub took: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lookup_that_failed_says_who_did_not_answer() {
+        let miss = |number: u64, what| {
+            let name = format!("p{number}").into();
+            Miss { peer: Peer { name, ..Peer::stranger(&format!("10.0.0.{number}:7300")) }, what }
+        };
+        let step = Step { peer: Peer::stranger("10.0.0.1:7300"), took: Duration::ZERO };
+        let mut lost = Lost { key: Id::default(), reason: LostReason::NoWay, route: Route::default() };
+        assert_eq!(lost.to_string(), "the lookup gave up after 0 hops: nobody was left to ask");
+        lost.route =
+            Route { steps: vec![step], failed: vec![miss(4, Missed::Silent), miss(7, Missed::Refused)] };
+        assert_eq!(
+            lost.to_string(),
+            "the lookup gave up after 1 hop: p4 (10.0.0.4:7300) did not answer, p7 (10.0.0.7:7300) refused"
+        );
+    }
 }

@@ -42,7 +42,7 @@ pub use config::Config;
 pub use contacts::{Contacts, News};
 pub use error::ConfigError;
 pub use fingers::FingerTable;
-pub use found::{Found, Lost, LostReason, Route, Step, Ticket};
+pub use found::{Found, Lost, LostReason, Miss, Missed, Route, Step, Ticket};
 pub use id::{Id, NotAnId};
 pub use interface::{Event, Input, Output, Status, Timer, Why};
 pub use joining::JoinRound;

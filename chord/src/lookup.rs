@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::found::{Found, Lost, LostReason, Route, Step, Ticket};
+use crate::found::{Found, Lost, LostReason, Miss, Missed, Route, Step, Ticket};
 use crate::index::{KeptArc, Reading, Source};
 use crate::interface::{Output, Status, Timer, Why, about};
 use crate::message::{Outcome, Ownership, Read, Request, Response};
@@ -193,7 +193,7 @@ impl Node {
         if matches!(outcome, Outcome::Answer(_)) {
             lookup.route.steps.push(Step { peer: from.clone(), took });
         } else {
-            lookup.route.failed.push(from.clone());
+            lookup.route.failed.push(Miss { peer: from.clone(), what: Missed::from(&outcome) });
         }
         match (lookup.phase, outcome) {
             (Phase::Route, Outcome::Answer(Response::Closer { peers, last })) => {
@@ -257,7 +257,7 @@ impl Node {
         let known = contacts.chain(others).cloned();
         lookup.candidates = known.map(|peer| Candidate { peer, last: false }).collect();
         // Whoever was silent on the way, and may live, may have it.
-        let all = lookup.route.failed.iter().all(|peer| self.detector.is_given_up(peer));
+        let all = lookup.route.failed.iter().all(|miss| self.detector.is_given_up(&miss.peer));
         lookup.phase = Phase::Publishers { all };
         self.ask(lookup, out);
     }
@@ -332,17 +332,17 @@ impl Lookup {
     /// Asks `entry` who stands next behind `me`, `me` left out.
     pub(crate) fn beside(me: &Peer, entry: Peer, left: Duration) -> Lookup {
         let mut lookup = Lookup::new(Purpose::Neighbor, me.id.next(), Read::Nothing, left);
-        lookup.route.failed.push(me.clone());
+        lookup.route.failed.push(Miss { peer: me.clone(), what: Missed::NotMember });
         lookup.candidates.push(Candidate { peer: entry, last: false });
         lookup
     }
 
     fn has_failed(&self, peer: &Peer) -> bool {
-        self.route.failed.iter().any(|failed| failed.id == peer.id)
+        self.route.failed.iter().any(|miss| miss.peer.id == peer.id)
     }
 
     fn avoided(&self) -> Vec<Id> {
-        self.route.failed.iter().rev().take(AVOIDED).map(|peer| peer.id).collect()
+        self.route.failed.iter().rev().take(AVOIDED).map(|miss| miss.peer.id).collect()
     }
 
     /// Adds what another peer read. One file of one publisher counts once, in its latest life.

@@ -24,7 +24,7 @@ fn route(me: Peer, route: Route, elapsed_us: u64) -> wire::Route {
         hops: u32::try_from(route.steps.len()).unwrap_or(u32::MAX),
         path: std::iter::once(start).chain(route.steps).map(hop).collect(),
         elapsed_us,
-        failed: wire_peers(route.failed),
+        failed: route.failed.into_iter().map(|miss| miss.peer.into()).collect(),
     }
 }
 
