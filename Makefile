@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help check fix test demo soak
+.PHONY: help check fix test demo soak tables
 
 # Seeds of `make soak`: each is one network under random faults.
 SEEDS ?= 10000
@@ -26,3 +26,6 @@ demo: ## five peers on this machine, until Ctrl-C
 soak: ## the simulator's random faults over many seeds: make soak SEEDS=10000
 	CHORDIAL_SEEDS=$(SEEDS) cargo test --release -p chordial-simulator --test simulation -- \
 		--exact after_any_mix_of_faults_ring_and_index_become_exact --nocapture
+
+tables: ## the published tables, ours beside theirs (docs/correctness.md): make tables TABLES="--full failures churn"
+	cargo run --locked --release -p chordial-simulator --bin tables -- $(TABLES)

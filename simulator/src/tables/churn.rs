@@ -50,22 +50,21 @@ pub fn table(run: &Run) -> Vec<Table> {
     });
     vec![Table {
         title: format!("Lookups while peers join and vanish, {peers} peers (ToN 2003, Table III)"),
-        notes: vec![
-            format!(
-                "Joins and failures are Poisson processes of this rate each, lookups one of {per_second} per second \
+        notes: vec![format!(
+            "Joins and failures are Poisson processes of this rate each, lookups one of {per_second} per second \
                  (the paper's: 1). Every failure is a host that vanishes without goodbye. Successor lists of 20, \
                  fingers and lists only; one way takes 10 to 90 ms. At 30 s, stabilize runs every 30 s and all \
                  fingers are refreshed within 30 s, as in the paper. The paper's paths are 3.8 to 4.06 hops, its \
                  time-outs 0.05 to 0.46."
-            ),
-        ],
+        )],
         columns: vec!["joins, failures", "stabilize", "failed lookups", "paper", "path", "time-outs"],
         rows,
     }]
 }
 
 fn under_churn(peers: usize, config: Config, rate: f64, lookups: usize, per_second: f64) -> Lookups {
-    let weather = Weather { latency: Duration::from_millis(10)..Duration::from_millis(90), ..Weather::default() };
+    let weather =
+        Weather { latency: Duration::from_millis(10)..Duration::from_millis(90), ..Weather::default() };
     let seed = (rate * 100.0) as u64;
     let mut world = World::settled(seed, peers, config, weather, Duration::from_secs(60));
     let start = world.network.now();

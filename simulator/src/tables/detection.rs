@@ -6,7 +6,7 @@ use chord::{Config, Event};
 
 use super::table::{Row, Sample, Table};
 use super::{Run, Scale};
-use crate::network::{Crash, Network, Weather};
+use crate::network::{Crash, Network, Told, Weather};
 
 /// What happens to a peer.
 #[derive(Clone, Copy)]
@@ -28,18 +28,21 @@ pub fn table(run: &Run) -> Vec<Table> {
         (Fate::Paused, "paused for 5 s", "never", (0.0, 0.0)),
     ];
     let rows = run.each("detection", &fates, |(fate, name, target, (median, most))| {
-        let times: Vec<Option<Duration>> = (0..seeds).map(|seed| given_up(seed, peers, *fate)).collect();
-        let seen: Sample = times.iter().flatten().map(Duration::as_secs_f64).collect();
-        let count = times.iter().flatten().count();
-        let figures = |percent: usize| match count {
+        let times: Vec<Times> = (0..seeds).filter_map(|seed| given_up(seed, peers, *fate)).collect();
+        let seen: Sample = times.iter().map(|times| times.since_end.as_secs_f64()).collect();
+        let doubt: Sample = times.iter().map(|times| times.since_doubt.as_secs_f64()).collect();
+        let count = times.len();
+        let figures = |of: &Sample, percent: usize| match count {
             0 => "–".into(),
-            _ => format!("{:.1} s", seen.percentile(percent)),
+            _ => format!("{:.1} s", of.percentile(percent)),
         };
         let row = Row::new(vec![
             (*name).into(),
             format!("{count} of {seeds}"),
-            figures(50),
-            figures(100),
+            figures(&seen, 50),
+            figures(&seen, 100),
+            figures(&doubt, 50),
+            figures(&doubt, 100),
             (*target).into(),
         ]);
         match fate {
@@ -52,20 +55,28 @@ pub fn table(run: &Run) -> Vec<Table> {
     });
     vec![Table {
         title: format!("Until a peer is given up by the one before it ({seeds} rings of {peers}, quiet)"),
-        notes: vec!["The paused one is looked at for 30 s, by all peers.".into()],
-        columns: vec!["peer", "given up", "median", "longest", "target"],
+        notes: vec![
+            "Median and longest time from its end, which nobody can know of before calling it, and from the first \
+             call that it did not answer. The paused one is watched for 30 s, by all peers."
+                .into(),
+        ],
+        columns: vec!["peer", "given up", "median", "longest", "of doubt: median", "longest", "target"],
         rows,
     }]
 }
 
+struct Times {
+    since_end: Duration,
+    since_doubt: Duration,
+}
+
 /// When the peer before it, or any where it was only paused, gave a peer up.
-fn given_up(seed: u64, peers: usize, fate: Fate) -> Option<Duration> {
+fn given_up(seed: u64, peers: usize, fate: Fate) -> Option<Times> {
     let mut network = Network::new(seed, Config::default(), Weather::default());
     network.place_ring(peers);
-    network.run(Duration::from_secs(60));
     // At any time within a stabilize round.
     let wait = network.draw(4000) as u64;
-    network.run(Duration::from_millis(wait));
+    network.run(Duration::from_secs(60) + Duration::from_millis(wait));
     network.keep_events();
     let host = network.draw(peers);
     let (id, before) = network.node(host).and_then(|node| Some((node.me().id, node.predecessor()?.id)))?;
@@ -80,12 +91,19 @@ fn given_up(seed: u64, peers: usize, fate: Fate) -> Option<Duration> {
         }
     }
     network.run(Duration::from_secs(30));
-    let told = network.take_events();
-    let counts = |by: usize| {
-        let by = network.node(by).map(|node| node.me().id);
-        matches!(fate, Fate::Paused) || by == Some(before)
-    };
-    let mut given_up =
-        told.iter().filter(|told| matches!(&told.event, Event::GivenUp(peer) if peer.id == id));
-    given_up.find(|told| counts(told.host)).map(|told| told.at - began)
+    let mut doubted = None;
+    for Told { at, host, event } in network.take_events() {
+        let by = network.node(host).map(|node| node.me().id);
+        if !matches!(fate, Fate::Paused) && by != Some(before) {
+            continue;
+        }
+        match event {
+            Event::Suspected(peer) if peer.id == id => doubted = Some(at),
+            Event::GivenUp(peer) if peer.id == id => {
+                return Some(Times { since_end: at - began, since_doubt: at - doubted.unwrap_or(at) });
+            }
+            _ => {}
+        }
+    }
+    None
 }

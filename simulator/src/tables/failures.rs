@@ -10,8 +10,14 @@ use super::{Run, Scale};
 use crate::network::Weather;
 
 /// Failed percent, mean path, mean time-outs.
-const PAPER: [(usize, f64, f64); 6] =
-    [(0, 3.84, 0.0), (10, 4.03, 0.60), (20, 4.22, 1.17), (30, 4.44, 2.02), (40, 4.69, 3.23), (50, 5.09, 5.10)];
+const PAPER: [(usize, f64, f64); 6] = [
+    (0, 3.84, 0.0),
+    (10, 4.03, 0.60),
+    (20, 4.22, 1.17),
+    (30, 4.44, 2.02),
+    (40, 4.69, 3.23),
+    (50, 5.09, 5.10),
+];
 
 /// Table II of Stoica et al., ToN 2003.
 pub fn table(run: &Run) -> Vec<Table> {

@@ -38,6 +38,7 @@ pub fn one_hop(run: &Run) -> Vec<Table> {
             measured.hops.as_in_papers(),
             format!("{kilobits:.2} kbit/s"),
             format!("{:.2} kbit/s", bytes.with_framing * 8.0 / 1000.0),
+            bytes.mostly,
         ])
         .target(measured.failed() == 0, "all right")
         .target(direct >= 99.0, "99 % in one call")
@@ -51,7 +52,7 @@ pub fn one_hop(run: &Run) -> Vec<Table> {
              of HTTP/2 and gRPC framing for each message."
                 .into(),
         ],
-        columns: vec!["peers", "contacts", "right", "one hop", "path", "sent", "with framing"],
+        columns: vec!["peers", "contacts", "right", "one hop", "path", "sent", "with framing", "mostly"],
         rows,
     }]
 }
@@ -76,6 +77,7 @@ pub fn quiet(run: &Run) -> Vec<Table> {
             format!("{kilobits:.2} kbit/s"),
             format!("{:.2} kbit/s", bytes.with_framing * 8.0 / 1000.0),
             format!("{most} kbit/s"),
+            bytes.mostly,
         ])
         .target(kilobits <= most, format!("{most} kbit/s"))
     });
@@ -86,7 +88,7 @@ pub fn quiet(run: &Run) -> Vec<Table> {
              message. Measured over five minutes."
                 .into(),
         ],
-        columns: vec!["contacts", "calls per s", "sent", "with framing", "target"],
+        columns: vec!["contacts", "calls per s", "sent", "with framing", "target", "mostly"],
         rows,
     }]
 }

@@ -1,9 +1,11 @@
 //! A simulated network whose membership is recorded, and lookups in it that are judged by that record.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chord::{Config, Event, Id, Read, Status, Ticket};
+use chordial_proto::convert::Kind;
 
 use super::history::History;
 use super::table::Sample;
@@ -119,7 +121,18 @@ impl World {
         let count = self.network.traffic().map(|traffic| traffic.sent.total()).unwrap_or_default();
         let share = self.living.len() as f64 * (self.network.now() - began).as_secs_f64();
         let messages = count.bytes as f64 / share;
-        Bytes { messages, with_framing: messages + count.framing as f64 / share }
+        Bytes { messages, with_framing: messages + count.framing as f64 / share, mostly: self.mostly() }
+    }
+
+    /// The three kinds of call with most bytes, and their shares.
+    fn mostly(&self) -> String {
+        let Some(sent) = self.network.traffic().map(|traffic| &traffic.sent) else { return String::new() };
+        let all = sent.total().bytes.max(1);
+        let mut kinds: Vec<(u64, Kind)> =
+            Kind::ALL.iter().map(|kind| (sent.of(*kind).bytes, *kind)).collect();
+        kinds.sort_by_key(|(bytes, _)| Reverse(*bytes));
+        let shares = kinds.iter().take(3).map(|(bytes, kind)| format!("{kind:?} {} %", bytes * 100 / all));
+        shares.collect::<Vec<_>>().join(", ")
     }
 
     fn record(&mut self) {
@@ -169,7 +182,8 @@ impl World {
                 }
             };
             calls.push(route.steps.len() as f64);
-            let forwarders: BTreeSet<Id> = route.steps.iter().rev().skip(1).map(|step| step.peer.id).collect();
+            let forwarders: BTreeSet<Id> =
+                route.steps.iter().rev().skip(1).map(|step| step.peer.id).collect();
             hops.push(forwarders.len() as f64);
             timeouts.push(route.failed.len() as f64);
         }
@@ -181,12 +195,14 @@ impl World {
 }
 
 /// Bytes per second.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Bytes {
     /// Encoded messages.
     pub messages: f64,
     /// The same, with what HTTP/2 and gRPC add, about.
     pub with_framing: f64,
+    /// By which kinds of call, mostly; in words.
+    pub mostly: String,
 }
 
 /// What became of many lookups.
