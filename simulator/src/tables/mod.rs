@@ -14,7 +14,7 @@ pub mod world;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use table::Table;
+use table::{Row, Table};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Run {
 
 impl Run {
     /// Measures every row, several at a time; each has a network of its own.
-    fn each<T: Sync, R: Send>(&self, name: &str, rows: &[T], measure: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    fn each<T: Sync>(&self, name: &str, rows: &[T], measure: impl Fn(&T) -> Row + Sync) -> Vec<Row> {
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
@@ -48,17 +48,18 @@ impl Run {
                     while let Some((at, row)) =
                         Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, rows.get(at)?)))
                     {
-                        let result = measure(row);
+                        let row = measure(row);
                         let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                        done.push((at, result));
-                        (self.progress)(&format!("{name}: {} of {} rows", done.len(), rows.len()));
+                        let count = done.len() + 1;
+                        (self.progress)(&format!("{name} {count}/{}: {}", rows.len(), row.cells.join(" · ")));
+                        done.push((at, row));
                     }
                 });
             }
         });
         let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         done.sort_by_key(|(at, _)| *at);
-        done.into_iter().map(|(_, result)| result).collect()
+        done.into_iter().map(|(_, row)| row).collect()
     }
 }
 

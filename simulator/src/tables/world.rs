@@ -14,6 +14,9 @@ use crate::network::{Crash, Network, Told, Weather};
 /// Time until a lookup is lost; the papers have no such limit.
 const WITHIN: Duration = Duration::from_secs(60);
 
+/// Zave's invariants of the whole ring are checked in rings up to this size.
+const CHECKED: usize = 200;
+
 /// A network, who lives in it, and who lived when.
 pub struct World {
     /// The network.
@@ -38,6 +41,9 @@ impl World {
     pub fn settled(seed: u64, peers: usize, config: Config, weather: Weather, settled: Duration) -> World {
         let mut network = Network::new(seed, config, weather);
         network.keep_events();
+        if peers > CHECKED {
+            network.check_no_rings();
+        }
         network.place_ring(peers);
         let mut history = History::default();
         network.members().into_iter().for_each(|id| history.joined(id, Duration::ZERO));
