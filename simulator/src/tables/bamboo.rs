@@ -19,7 +19,7 @@ const EACH: Duration = Duration::from_secs(100);
 /// The churn of Rhea et al., USENIX 2004.
 pub fn table(run: &Run) -> Vec<Table> {
     let (peers, lookups) = match run.scale {
-        Scale::Quick => (100, 600),
+        Scale::Quick => (100, 300),
         Scale::Default => (1000, 3000),
         Scale::Full => (1000, 10_000),
     };
