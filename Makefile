@@ -33,6 +33,9 @@ soak: ## the simulator's random faults over many seeds, then soak-netns: make so
 model: ## the model checker on larger networks, as a table: make model EACH=300
 	cargo run -p chordial-simulator --bin model -- $(EACH)
 
+tables: ## the published tables, ours beside theirs (docs/correctness.md): make tables TABLES="--full failures churn"
+	cargo run --locked --release -p chordial-simulator --bin tables -- $(TABLES)
+
 netns: ## real peers in network namespaces that are cut, stopped and killed; needs root and CHORDIAL_LABS
 	.ci/netns-tools
 	cargo test -p chordial-tests --features lab-netns --test netns -- --test-threads=3 --nocapture

@@ -18,8 +18,6 @@ const STEPS: usize = 64;
 const AVOIDED: usize = 16;
 /// Finger refreshes without a change after which they slow down: three sweeps in a ring of a thousand.
 const SETTLED: u32 = 30;
-/// Times that a lookup starts again from here.
-const RESTARTS: u8 = 2;
 
 /// All that is known of a lookup under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +28,10 @@ pub struct Lookup {
     left: Duration,
     route: Route,
     candidates: Vec<Candidate>,
-    restarts: u8,
+    /// How many had failed when it set out last.
+    set_out_after: usize,
+    /// The peer that is being asked was named as the responsible one.
+    asked_last: bool,
     /// Its first question went to the contact that should be responsible.
     guessed: bool,
     phase: Phase,
@@ -41,6 +42,14 @@ pub struct Lookup {
 struct Candidate {
     peer: Peer,
     last: bool,
+    /// It has answered when so many had failed, and is asked again only if more have since.
+    after: Option<usize>,
+}
+
+impl Candidate {
+    fn new(peer: Peer, last: bool) -> Candidate {
+        Candidate { peer, last, after: None }
+    }
 }
 
 /// What a lookup is for.
@@ -97,7 +106,7 @@ impl Node {
         let mut lookup =
             Lookup::new(Purpose::Finger(index), key, Read::Nothing, self.config.call_timeout * 4);
         if let Some(known) = self.fingers.get(index).cloned() {
-            lookup.candidates.push(Candidate { peer: known, last: true });
+            lookup.candidates.push(Candidate::new(known, true));
             return self.ask(lookup, out);
         }
         self.set_out(lookup, out);
@@ -110,17 +119,18 @@ impl Node {
     }
 
     fn set_out(&mut self, mut lookup: Lookup, out: &mut Vec<Output>) {
-        let avoid = lookup.avoided();
+        let avoid: Vec<Id> = lookup.route.failed.iter().map(|miss| miss.peer.id).collect();
+        lookup.set_out_after = avoid.len();
         match self.next_hop(lookup.key, &avoid, false) {
             Hop::Mine => {
                 let ownership = self.ownership(lookup.key, lookup.read);
                 self.reach(lookup, ownership, out);
             }
             Hop::Closer { peers, last } => {
-                lookup.candidates = peers.into_iter().map(|peer| Candidate { peer, last }).collect();
+                lookup.candidates = peers.into_iter().map(|peer| Candidate::new(peer, last)).collect();
                 if !last && let Some(peer) = self.probable_owner(lookup.key, &avoid) {
-                    lookup.guessed = lookup.restarts == 0;
-                    lookup.candidates.insert(0, Candidate { peer, last: false });
+                    lookup.guessed = avoid.is_empty();
+                    lookup.candidates.insert(0, Candidate::new(peer, false));
                 }
                 self.ask(lookup, out);
             }
@@ -133,8 +143,9 @@ impl Node {
             return self.give_in(lookup, LostReason::TimedOut, out);
         }
         while !lookup.candidates.is_empty() {
-            let Candidate { peer, last } = lookup.candidates.remove(0);
-            if lookup.has_failed(&peer) || (peer.id == self.me.id && !last) {
+            let Candidate { peer, last, after } = lookup.candidates.remove(0);
+            let knows_no_more = after.is_some_and(|after| lookup.route.failed.len() == after);
+            if knows_no_more || lookup.has_failed(&peer) || (peer.id == self.me.id && !last) {
                 continue;
             }
             if peer.id == self.me.id {
@@ -146,15 +157,13 @@ impl Node {
                 (_, read) => read,
             };
             let request = Request::NextHop { key: lookup.key, avoid: lookup.avoided(), last, read };
+            lookup.asked_last = last;
             let within = self.timeout(&peer, &request).min(lookup.left);
             return out.push(Output::Call { to: peer, request, why: Why::Lookup(Box::new(lookup)), within });
         }
         match lookup.phase {
             Phase::Route if lookup.purpose == Purpose::Neighbor => {}
-            Phase::Route if lookup.restarts < RESTARTS && !lookup.route.failed.is_empty() => {
-                lookup.restarts += 1;
-                self.set_out(lookup, out);
-            }
+            Phase::Route if lookup.route.failed.len() > lookup.set_out_after => self.set_out(lookup, out),
             Phase::Route => self.lose_lookup(lookup, LostReason::NoWay, out),
             Phase::Copies { .. } => self.ask_publishers(lookup, out),
             Phase::Publishers { all } => {
@@ -174,7 +183,7 @@ impl Node {
                 self.reach(lookup, ownership, out);
             }
             Hop::Closer { peers, last } => {
-                let named = peers.into_iter().map(|peer| Candidate { peer, last });
+                let named = peers.into_iter().map(|peer| Candidate::new(peer, last));
                 lookup.candidates.splice(0..0, named.collect::<Vec<_>>());
                 self.ask(lookup, out);
             }
@@ -200,8 +209,12 @@ impl Node {
                 // A stranger's place is known from its address only, which may be another name of it.
                 let stranger = from.incarnation == 0;
                 let closer = |peer: &Peer| last || stranger || peer.id.is_between(from.id, lookup.key);
-                let named = peers.into_iter().filter(closer).take(NAMED).map(|peer| Candidate { peer, last });
-                let named: Vec<Candidate> = named.collect();
+                let named =
+                    peers.into_iter().filter(closer).filter(|peer| !lookup.has_failed(peer)).take(NAMED);
+                let mut named: Vec<Candidate> = named.map(|peer| Candidate::new(peer, last)).collect();
+                // Should none of these answer, it knows others that are nearly as close.
+                let after = Some(lookup.route.failed.len());
+                named.push(Candidate { peer: from, last: lookup.asked_last, after });
                 lookup.candidates.splice(0..0, named);
                 lookup.candidates.truncate(STEPS);
                 self.ask(lookup, out);
@@ -239,7 +252,7 @@ impl Node {
             lookup.unite(self.copies(lookup.key, limit));
         }
         lookup.phase = Phase::Copies { all: true };
-        lookup.candidates = keepers.into_iter().skip(1).map(|peer| Candidate { peer, last: false }).collect();
+        lookup.candidates = keepers.into_iter().skip(1).map(|peer| Candidate::new(peer, false)).collect();
         self.ask(lookup, out);
     }
 
@@ -255,7 +268,7 @@ impl Node {
         let noted = |peer: &&Peer| self.contacts.from(peer.id).next().is_some_and(|next| next.id == peer.id);
         let others = self.successors.as_slice().iter().filter(|peer| !noted(peer));
         let known = contacts.chain(others).cloned();
-        lookup.candidates = known.map(|peer| Candidate { peer, last: false }).collect();
+        lookup.candidates = known.map(|peer| Candidate::new(peer, false)).collect();
         // Whoever was silent on the way, and may live, may have it.
         let all = lookup.route.failed.iter().all(|miss| self.detector.is_given_up(&miss.peer));
         lookup.phase = Phase::Publishers { all };
@@ -322,7 +335,8 @@ impl Lookup {
             left,
             route: Route::default(),
             candidates: Vec::new(),
-            restarts: 0,
+            set_out_after: 0,
+            asked_last: false,
             guessed: false,
             phase: Phase::Route,
             owner: None,
@@ -333,7 +347,7 @@ impl Lookup {
     pub(crate) fn beside(me: &Peer, entry: Peer, left: Duration) -> Lookup {
         let mut lookup = Lookup::new(Purpose::Neighbor, me.id.next(), Read::Nothing, left);
         lookup.route.failed.push(NoAnswer { peer: me.clone(), what: Missed::NotMember });
-        lookup.candidates.push(Candidate { peer: entry, last: false });
+        lookup.candidates.push(Candidate::new(entry, false));
         lookup
     }
 

@@ -5,3 +5,4 @@ pub mod ideal;
 pub mod model;
 pub mod network;
 pub mod scenario;
+pub mod tables;

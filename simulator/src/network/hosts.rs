@@ -61,7 +61,7 @@ impl Host {
     }
 }
 
-fn address(host: usize) -> String {
+pub(super) fn address(host: usize) -> String {
     format!("10.{}.{}.{}:7300", host / 65536, host / 256 % 256, host % 256)
 }
 

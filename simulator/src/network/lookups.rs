@@ -5,7 +5,7 @@ use std::time::Duration;
 use chord::index::Reading;
 use chord::{Found, Id, Input, Lost, Read, Ticket};
 
-use super::Network;
+use super::{Ended, Network};
 
 /// What a lookup is given.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -13,21 +13,26 @@ const WITHIN: Duration = Duration::from_secs(10);
 impl Network {
     /// Starts a lookup at a peer; [`result`](Self::result) has its end.
     pub fn look_up(&mut self, host: usize, key: Id, read: Read) -> Ticket {
+        self.look_up_within(host, key, read, WITHIN)
+    }
+
+    /// The same, with another deadline.
+    pub fn look_up_within(&mut self, host: usize, key: Id, read: Read, within: Duration) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.note_asked(ticket, host, read);
-        self.input(host, Input::Lookup { ticket, key, read, within: WITHIN });
+        self.input(host, Input::Lookup { ticket, key, read, within });
         ticket
     }
 
     pub(super) fn conclude(&mut self, ticket: Ticket, outcome: Result<Found, Lost>) {
         self.judge(ticket, &outcome);
-        self.results.insert(ticket, outcome);
+        self.results.insert(ticket, Ended { at: self.now, result: outcome });
     }
 
     /// How a lookup ended, once it has.
     pub fn result(&self, ticket: Ticket) -> Option<&Result<Found, Lost>> {
-        self.results.get(&ticket)
+        self.results.get(&ticket).map(|ended| &ended.result)
     }
 
     /// Looks a name up at a peer and waits for the answer.
@@ -41,6 +46,6 @@ impl Network {
         let ticket = self.look_up(host, Id::of(name.as_bytes()), Read::Key(100));
         let limit = WITHIN + Duration::from_secs(2);
         self.until("the lookup's end", limit, |network| network.result(ticket).is_some());
-        self.results[&ticket].clone().map(|found| found.reading)
+        self.results[&ticket].result.clone().map(|found| found.reading)
     }
 }

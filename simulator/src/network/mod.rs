@@ -6,6 +6,7 @@
 mod hosts;
 mod links;
 mod lookups;
+mod measure;
 mod oracle;
 mod queue;
 mod trace;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chord::{Config, Found, Id, Input, Lost, Outcome, Output, Peer, Refusal, Request, Ticket, Why};
+use chord::{Config, Id, Input, Outcome, Output, Peer, Refusal, Request, Ticket, Why};
 use chordial_proto::convert::Kind;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -25,6 +26,7 @@ pub use hosts::Crash;
 use hosts::Host;
 use links::Links;
 pub use links::{Blocked, Weather};
+pub use measure::{Ended, Told};
 use oracle::Oracle;
 pub use oracle::Verdicts;
 use queue::{Happening, Message, Queue};
@@ -53,9 +55,11 @@ pub struct Network {
     links: Links,
     pending: BTreeMap<u64, Pending>,
     calls: u64,
-    results: BTreeMap<Ticket, Result<Found, Lost>>,
+    results: BTreeMap<Ticket, Ended>,
     tickets: u64,
     trace: Option<Trace>,
+    events: Option<Vec<Told>>,
+    frozen: bool,
     traffic: Option<Traffic>,
     watch: Watch,
     oracle: Option<Oracle>,
@@ -78,6 +82,8 @@ impl Network {
             results: BTreeMap::new(),
             tickets: 0,
             trace: None,
+            events: None,
+            frozen: false,
             traffic: None,
             watch: Watch::default(),
             oracle: None,
@@ -179,6 +185,7 @@ impl Network {
     /// Lets a host that is not paused have what is meant for it.
     fn happen(&mut self, happening: Happening) {
         match happening {
+            Happening::Timer { .. } if self.frozen => {}
             Happening::Timer { host, life, timer, generation } => {
                 let slot = &mut self.hosts[host];
                 let set = slot.timers.get(&timer).copied();
@@ -302,7 +309,10 @@ impl Network {
                 }
                 Output::Found(ticket, found) => self.conclude(ticket, Ok(*found)),
                 Output::Lost(ticket, lost) => self.conclude(ticket, Err(*lost)),
-                Output::Event(event) => self.told(&event),
+                Output::Event(event) => {
+                    self.told(&event);
+                    self.tell(host, event);
+                }
                 Output::Left => self.end(host, true),
             }
         }

@@ -62,6 +62,11 @@ impl Watch {
     pub(super) fn next_second(&self) -> Duration {
         self.next_second
     }
+
+    pub(super) fn skip_rings(&mut self) {
+        self.next_second = Duration::MAX;
+        self.base = None;
+    }
 }
 
 /// What must hold of a peer, whatever happens around it.
