@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use chord::Id;
 
-/// When each peer was a living member.
+/// When each peer was a living part of the ring.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     lives: BTreeMap<Id, (Duration, Option<Duration>)>,
 }
 
 impl History {
-    /// A peer has become a member.
+    /// A peer has become a part of the ring, unless it was already.
     pub fn joined(&mut self, id: Id, at: Duration) {
-        self.lives.insert(id, (at, None));
+        self.lives.entry(id).or_insert((at, None));
     }
 
     /// A peer has died, member or not.
