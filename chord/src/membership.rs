@@ -68,11 +68,12 @@ impl Node {
         }
     }
 
-    /// Where a peer without successors looks for one: its predecessor, else the next contact clockwise.
+    /// Where a peer without successors looks for one: the next peer clockwise that it knows, else its predecessor.
     fn way_back(&self) -> Option<Peer> {
-        let usable = |peer: &&Peer| peer.id != self.me.id && !self.detector.is_given_up(peer);
-        let mut contacts = self.contacts.from(self.me.id).filter(|peer| !self.detector.is_suspect(peer.id));
-        self.predecessor.as_ref().filter(usable).or_else(|| contacts.find(usable)).cloned()
+        self.next_known(self.me.id.next(), &[self.me.id]).cloned().or_else(|| {
+            let usable = |peer: &&Peer| peer.id != self.me.id && !self.detector.is_given_up(peer);
+            self.predecessor.as_ref().filter(usable).cloned()
+        })
     }
 
     fn adopt_next(&mut self, peer: Peer, out: &mut Vec<Output>) {

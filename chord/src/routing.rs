@@ -52,7 +52,11 @@ impl Node {
                 Hop::Closer { peers: following.cloned().collect(), last: true }
             }
             (None, None) => Hop::Mine,
-            (Some(predecessor), None) => Hop::Closer { peers: vec![predecessor.clone()], last: true },
+            // All that follow have failed: whoever is known behind the key leads back to its owner.
+            (Some(predecessor), None) => {
+                let next = self.next_known(key, avoid).unwrap_or(predecessor);
+                Hop::Closer { peers: vec![next.clone()], last: true }
+            }
             (_, Some(_)) => Hop::Closer { peers: self.preceding(key, avoid), last: false },
         }
     }
@@ -74,13 +78,17 @@ impl Node {
         peers.into_iter().take(NAMED).cloned().collect()
     }
 
+    /// The first contact or finger at or behind a place that is neither to be avoided nor suspected.
+    pub(crate) fn next_known(&self, from: Id, avoid: &[Id]) -> Option<&Peer> {
+        let usable = |peer: &&Peer| !avoid.contains(&peer.id) && self.is_usable(peer);
+        let contact = self.contacts.from(from).find(usable);
+        let fingers = self.fingers.iter().map(|(_, peer)| peer).filter(usable);
+        fingers.chain(contact).min_by_key(|peer| from.distance_to(peer.id))
+    }
+
     /// The contact next behind a key, if the table is likely to name everybody there.
     pub(crate) fn probable_owner(&self, key: Id, avoid: &[Id]) -> Option<Peer> {
-        let usable = |peer: &&Peer| {
-            !avoid.contains(&peer.id)
-                && !self.detector.is_given_up(peer)
-                && !self.detector.is_suspect(peer.id)
-        };
+        let usable = |peer: &&Peer| !avoid.contains(&peer.id) && self.is_usable(peer);
         let next = self.contacts.from(key).find(usable).filter(|_| self.gossip.is_trusted())?;
         // This peer itself is nearer: its own tables tell.
         (key == next.id || !self.me.id.is_between(key, next.id)).then(|| next.clone())
