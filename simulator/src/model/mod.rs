@@ -81,6 +81,7 @@ impl Setup {
             replicas: 1,
             stabilize: second,
             stabilize_quiet: second,
+            shortest_timeout: Config::default().call_timeout,
             contacts: self.contacts,
             slips: self.slips,
             ..Config::default()
@@ -124,8 +125,12 @@ impl Setup {
     /// So much time passes that whoever was given up is asked again where others name it.
     fn wait(&self, state: &State) -> State {
         let mut step = Step::new(state, self.grain);
-        for seat in 0..self.peers {
-            step.timer(seat, Timer::Tick, self.config().give_up * 3);
+        // Longer ticks would be pauses of the peers themselves.
+        for _ in 0..6 {
+            for seat in 0..self.peers {
+                step.timer(seat, Timer::Tick, self.config().give_up / 2);
+            }
+            step.settle();
         }
         step.finish()
     }
@@ -152,6 +157,9 @@ impl Setup {
         Peer { name: address_of(seat), ..peer_of(seat, 0) }
     }
 }
+
+/// Reached where all peers that there may be are members at once: a ring that nobody gets into proves nothing.
+const ALL_MEMBERS: &str = "AllAreMembers";
 
 /// A setup with what was learnt of its states.
 pub(crate) struct Checked {
@@ -209,6 +217,9 @@ impl Model for Checked {
                 model.rounds.until_ideal(state, &model.setup).is_some()
             }));
         }
+        properties.push(Property::sometimes(ALL_MEMBERS, |model: &Checked, state: &State| {
+            state.members().count() == model.setup.peers
+        }));
         // Without a property that never fails the search would end with the last one found.
         properties.push(Property::sometimes("SearchedToTheEnd", |_, _| false));
         properties

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use stateright::{Checker, HasDiscoveries, Model, Path};
 
 use super::rounds::Rounds;
-use super::{Action, Checked, Setup, State};
+use super::{ALL_MEMBERS, Action, Checked, Setup, State};
 
 /// How far a check goes at most.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,8 @@ pub struct Report {
     pub rounds: u32,
     /// Whether all states that can be reached were visited.
     pub complete: bool,
+    /// Whether all peers that there may be were members at once in some state.
+    pub all_joined: bool,
     /// What does not hold, by name, each with a trace.
     pub broken: Vec<(String, String)>,
 }
@@ -46,8 +48,9 @@ pub fn check(setup: &Setup, limits: Limits) -> Report {
     let checker =
         model.checker().threads(limits.threads).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let took = begun.elapsed();
-    let mut broken: Vec<(String, String)> = checker
-        .discoveries()
+    let mut found = checker.discoveries();
+    let all_joined = found.remove(ALL_MEMBERS).is_some();
+    let mut broken: Vec<(String, String)> = found
         .into_iter()
         .map(|(name, path)| (name.to_string(), trace(&checker.model().setup, name, path)))
         .collect();
@@ -59,6 +62,7 @@ pub fn check(setup: &Setup, limits: Limits) -> Report {
         took,
         rounds: checker.model().rounds.most(),
         complete: broken.is_empty() && !checker.model().cut.load(Ordering::Relaxed),
+        all_joined,
         broken,
     }
 }

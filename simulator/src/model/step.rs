@@ -184,8 +184,12 @@ impl Step {
     }
 
     fn call(&mut self, seat: usize, to: Peer, request: Request, why: Why) {
-        // A poke changes only when something happens, and of entries there are none.
-        let dropped = matches!(request, Request::Poke | Request::HandOver { .. } | Request::Moved(_));
+        // A poke changes only when something happens, and of entries there are none. Others are asked about a
+        // suspect in vain: a call fails at once only where nobody is.
+        let dropped = matches!(
+            request,
+            Request::Poke | Request::Relay { .. } | Request::HandOver { .. } | Request::Moved(_)
+        );
         if dropped || (self.mute && request == Request::Notify) {
             return;
         }
@@ -201,15 +205,24 @@ impl Step {
 
     /// A request arrives. Returns who answers, and what.
     fn ask(&mut self, envelope: &Envelope, to: &Peer, request: Request) -> (Peer, Outcome) {
-        let outcome = self.act(seat_of(&to.address), |node, out| {
-            let outcome = Outcome::from(node.serve(envelope, request, out));
-            (node.me().clone(), outcome)
-        });
+        let mut outcome = self.serve(envelope, to, request.clone());
+        // A joiner is dialled back, and asks again.
+        if request == Request::Join && matches!(outcome, Some((_, Outcome::Busy))) {
+            self.settle();
+            outcome = self.serve(envelope, to, request);
+        }
         match outcome {
             None => (to.clone(), Outcome::Refused(Refusal::Connection)),
             Some((me, outcome @ Outcome::Answer(_))) => (me, outcome),
             Some((_, outcome)) => (to.clone(), outcome),
         }
+    }
+
+    fn serve(&mut self, envelope: &Envelope, to: &Peer, request: Request) -> Option<(Peer, Outcome)> {
+        self.act(seat_of(&to.address), |node, out| {
+            let outcome = Outcome::from(node.serve(envelope, request, out));
+            (node.me().clone(), outcome)
+        })
     }
 
     fn reply(&mut self, seat: usize, from: Peer, why: Why, outcome: Outcome) {
