@@ -11,8 +11,9 @@ mod setups;
 mod state;
 mod step;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chord::invariants::Invariant;
@@ -158,9 +159,6 @@ impl Setup {
     }
 }
 
-/// Reached where all peers that there may be are members at once: a ring that nobody gets into proves nothing.
-const ALL_MEMBERS: &str = "AllAreMembers";
-
 /// A setup with what was learnt of its states.
 pub(crate) struct Checked {
     setup: Setup,
@@ -168,11 +166,34 @@ pub(crate) struct Checked {
     deadline: Instant,
     /// The deadline has passed before all was visited.
     cut: AtomicBool,
+    /// The search has ended, and its counter-examples are gone through once more.
+    over: AtomicBool,
+    /// In some state all peers that there may be were members at once.
+    all_joined: AtomicBool,
+    /// What was seen not to hold.
+    broken: Mutex<BTreeSet<&'static str>>,
 }
 
 impl Checked {
+    fn new(setup: Setup, deadline: Instant) -> Checked {
+        Checked {
+            setup,
+            rounds: Rounds::default(),
+            deadline,
+            cut: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            all_joined: AtomicBool::new(false),
+            broken: Mutex::default(),
+        }
+    }
+
     fn holds(&self, state: &State, invariant: Invariant) -> bool {
-        !state.broken(self.setup.length).contains(&invariant)
+        !state.broken(self.setup.length).contains(&invariant) || !self.is_first(invariant.name())
+    }
+
+    /// Whether something has not been seen not to hold before: later counter-examples are longer.
+    fn is_first(&self, name: &'static str) -> bool {
+        self.broken.lock().is_ok_and(|mut broken| broken.insert(name))
     }
 }
 
@@ -185,7 +206,10 @@ impl Model for Checked {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        if Instant::now() > self.deadline {
+        if state.members().count() == self.setup.peers {
+            self.all_joined.store(true, Ordering::Relaxed);
+        }
+        if Instant::now() > self.deadline && !self.over.load(Ordering::Relaxed) {
             self.cut.store(true, Ordering::Relaxed);
             return;
         }
@@ -214,12 +238,9 @@ impl Model for Checked {
             judged.map(|(invariant, condition)| Property::always(invariant.name(), condition)).collect();
         if self.setup.lively {
             properties.push(Property::always("LeadsToIdeal", |model, state| {
-                model.rounds.until_ideal(state, &model.setup).is_some()
+                model.rounds.until_ideal(state, &model.setup).is_some() || !model.is_first("LeadsToIdeal")
             }));
         }
-        properties.push(Property::sometimes(ALL_MEMBERS, |model: &Checked, state: &State| {
-            state.members().count() == model.setup.peers
-        }));
         // Without a property that never fails the search would end with the last one found.
         properties.push(Property::sometimes("SearchedToTheEnd", |_, _| false));
         properties

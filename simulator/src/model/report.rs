@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use stateright::{Checker, HasDiscoveries, Model, Path};
 
-use super::rounds::Rounds;
-use super::{ALL_MEMBERS, Action, Checked, Setup, State};
+use super::{Action, Checked, Setup, State};
 
 /// How far a check goes at most.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +42,13 @@ pub struct Report {
 /// Visits all states that can be reached, until something does not hold or a limit is met.
 pub fn check(setup: &Setup, limits: Limits) -> Report {
     let begun = Instant::now();
-    let (deadline, cut) = (begun + limits.time, AtomicBool::new(false));
-    let model = Checked { setup: setup.clone(), rounds: Rounds::default(), deadline, cut };
+    let model = Checked::new(setup.clone(), begun + limits.time);
     let checker =
         model.checker().threads(limits.threads).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let took = begun.elapsed();
-    let mut found = checker.discoveries();
-    let all_joined = found.remove(ALL_MEMBERS).is_some();
-    let mut broken: Vec<(String, String)> = found
+    checker.model().over.store(true, Ordering::Relaxed);
+    let mut broken: Vec<(String, String)> = checker
+        .discoveries()
         .into_iter()
         .map(|(name, path)| (name.to_string(), trace(&checker.model().setup, name, path)))
         .collect();
@@ -62,7 +60,7 @@ pub fn check(setup: &Setup, limits: Limits) -> Report {
         took,
         rounds: checker.model().rounds.most(),
         complete: broken.is_empty() && !checker.model().cut.load(Ordering::Relaxed),
-        all_joined,
+        all_joined: checker.model().all_joined.load(Ordering::Relaxed),
         broken,
     }
 }
