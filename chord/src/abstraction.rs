@@ -9,8 +9,8 @@ use crate::index::{Keeper, Publisher};
 
 impl Node {
     /// Forgets what decides only *when* something happens (ages, paces, pokes, mere suspicions, who
-    /// was dialled back, how far gossip has come) and what concerns entries only: states that differ in nothing else are one to the model checker, in which
-    /// any timer may run out at any time.
+    /// was dialled back, how far gossip has come) and what concerns entries only: states that differ in nothing
+    /// else are one to the model checker, in which any timer may run out at any time.
     pub fn forget_times_and_entries(&mut self) {
         self.pace = self.config.stabilize;
         self.finger_rounds = 0;

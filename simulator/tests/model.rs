@@ -81,4 +81,5 @@ fn lists_with_duplicates_are_found_out() {
 #[test]
 fn lists_that_wrap_are_found_out() {
     bites("wrapping lists", "OrderedSuccessorLists");
+    bites("wrapping lists, in time", "LeadsToIdeal");
 }

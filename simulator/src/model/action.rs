@@ -100,10 +100,7 @@ impl Setup {
             if state.left.leaves > 0 && self.may_fail(state, seat) {
                 actions.push(Action::Leave(seat));
             }
-            if state
-                .node(seat)
-                .is_some_and(|node| node.predecessor().is_some_and(|peer| !state.is_living(peer)))
-            {
+            if state.predecessor_of(seat).is_some_and(|peer| !state.is_living(peer)) {
                 actions.push(Action::Listen(seat));
             }
             if state.left.suspicions > 0 {
@@ -121,7 +118,8 @@ impl Setup {
         }
     }
 
-    /// A member that stands right before the joiner, or before an earlier life of it, answers it; any other only names one that does.
+    /// A member that stands right before the joiner, or before an earlier life of it, answers it; any other
+    /// only names one that does.
     fn takes_in(&self, state: &State, member: usize, joiner: Id) -> bool {
         state.node(member).is_some_and(|node| {
             let me = node.me().id;

@@ -191,7 +191,7 @@ impl Checked {
         !state.broken(self.setup.length).contains(&invariant) || !self.is_first(invariant.name())
     }
 
-    /// Whether something has not been seen not to hold before: later counter-examples are longer.
+    /// Whether something has not been seen not to hold before: later counter-examples are no shorter.
     fn is_first(&self, name: &'static str) -> bool {
         self.broken.lock().is_ok_and(|mut broken| broken.insert(name))
     }

@@ -184,12 +184,8 @@ impl Step {
     }
 
     fn call(&mut self, seat: usize, to: Peer, request: Request, why: Why) {
-        // A poke changes only when something happens, and of entries there are none. Others are asked about a
-        // suspect in vain: a call fails at once only where nobody is.
-        let dropped = matches!(
-            request,
-            Request::Poke | Request::Relay { .. } | Request::HandOver { .. } | Request::Moved(_)
-        );
+        // A poke changes only when something happens, and of entries there are none.
+        let dropped = matches!(request, Request::Poke | Request::HandOver { .. } | Request::Moved(_));
         if dropped || (self.mute && request == Request::Notify) {
             return;
         }
