@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use crate::Node;
+use crate::dial_back::Door;
+use crate::gossip::Gossip;
 use crate::index::{Keeper, Publisher};
 
 impl Node {
-    /// Forgets what decides only *when* something happens (ages, paces, pokes, mere suspicions) and what
-    /// concerns entries only: states that differ in nothing else are one to the model checker, in which
-    /// any timer may run out at any time.
+    /// Forgets what decides only *when* something happens (ages, paces, pokes, mere suspicions, who
+    /// was dialled back, how far gossip has come) and what concerns entries only: states that differ in nothing
+    /// else are one to the model checker, in which any timer may run out at any time.
     pub fn forget_times_and_entries(&mut self) {
         self.pace = self.config.stabilize;
         self.finger_rounds = 0;
@@ -16,6 +18,10 @@ impl Node {
         self.detector.forget_times(self.config.give_up * 2);
         self.joining.forget_times();
         self.reunion.forget_times();
+        self.contacts.forget_times();
+        self.gossip = Gossip::default();
+        self.door = Door::default();
+        self.unheard = Duration::ZERO;
         self.keeper = Keeper::default();
         self.publisher = Publisher::default();
         self.complete = None;

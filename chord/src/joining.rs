@@ -59,10 +59,12 @@ impl Joining {
         !self.friends.is_empty()
     }
 
-    /// For the model checker: beyond these numbers, counting further changes nothing.
+    /// For the model checker: beyond these numbers, counting further changes nothing; and whoever is busy is
+    /// asked again, however often that was.
     pub(crate) fn forget_times(&mut self) {
         self.rounds = self.rounds.min(LONELY);
         self.calm = self.calm.min(CALM.1);
+        self.busy = 0;
     }
 
     /// Whether it has friends, and all of them are this peer itself.

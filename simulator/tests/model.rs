@@ -18,6 +18,7 @@ fn holds(names: &str, rounds: u32) {
         let traces: Vec<&str> = report.broken.iter().map(|(_, trace)| trace.as_str()).collect();
         assert!(traces.is_empty(), "{}", traces.join("\n"));
         assert!(report.complete, "not all states of \"{}\" were visited in time", setup.name);
+        assert!(report.all_joined, "in \"{}\" nobody can join", setup.name);
         assert!(report.rounds <= rounds, "{report}");
     }
 }
@@ -32,6 +33,7 @@ fn bites(name: &str, invariant: &str) -> Report {
     println!("{trace}");
     let without = Setup { slips: Default::default(), ..setup };
     let report = check(&without, LIMITS);
+    assert!(report.all_joined, "in \"{name}\" nobody can join");
     assert!(report.complete, "without the error put back all has to hold: {report}");
     report
 }
@@ -79,4 +81,5 @@ fn lists_with_duplicates_are_found_out() {
 #[test]
 fn lists_that_wrap_are_found_out() {
     bites("wrapping lists", "OrderedSuccessorLists");
+    bites("wrapping lists, in time", "LeadsToIdeal");
 }

@@ -24,6 +24,8 @@ pub enum Action {
     Stabilize(usize),
     /// The stabilize timer runs out, and the notify that follows is lost.
     StabilizeUnheard(usize),
+    /// A predecessor that is gone has not been heard for long.
+    Listen(usize),
     /// A joiner's timer runs out.
     JoinAgain(usize),
     /// A message under way arrives.
@@ -98,6 +100,9 @@ impl Setup {
             if state.left.leaves > 0 && self.may_fail(state, seat) {
                 actions.push(Action::Leave(seat));
             }
+            if state.predecessor_of(seat).is_some_and(|peer| !state.is_living(peer)) {
+                actions.push(Action::Listen(seat));
+            }
             if state.left.suspicions > 0 {
                 let suspect = |who: &usize| *who != seat && self.points_to(state, seat, *who);
                 let others = members.iter().copied().filter(suspect);
@@ -113,12 +118,13 @@ impl Setup {
         }
     }
 
-    /// A member that stands right before the joiner answers it; any other only names one that does.
+    /// A member that stands right before the joiner, or before an earlier life of it, answers it; any other
+    /// only names one that does.
     fn takes_in(&self, state: &State, member: usize, joiner: Id) -> bool {
         state.node(member).is_some_and(|node| {
             let me = node.me().id;
             let next = node.successors().first().map_or(me, |peer| peer.id);
-            joiner.is_between(me, next) && !node.is_busy()
+            joiner.is_within(me, next) && !node.is_busy()
         })
     }
 
@@ -176,6 +182,7 @@ impl Setup {
                 step = step.mute();
                 step.timer(seat, Timer::Stabilize, second);
             }
+            Action::Listen(seat) => step.timer(seat, Timer::Tick, self.config().give_up / 2),
             Action::JoinAgain(seat) => step.timer(seat, Timer::Join, second),
             Action::Arrive(call) => step.deliver(call),
             Action::Lose(call) => {
@@ -227,6 +234,9 @@ impl Setup {
             }
             Action::Stabilize(seat) => format!("{} stabilizes", name(seat)),
             Action::StabilizeUnheard(seat) => format!("{} stabilizes, and its notify is lost", name(seat)),
+            Action::Listen(seat) => {
+                format!("{} has not heard its predecessor for long, and asks it", name(seat))
+            }
             Action::JoinAgain(seat) => format!("{} tries to join again", name(seat)),
             Action::Arrive(at) => format!("arrives: {}", call(at)),
             Action::Lose(at) => format!("is lost: {}", call(at)),

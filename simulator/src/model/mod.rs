@@ -11,8 +11,9 @@ mod setups;
 mod state;
 mod step;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chord::invariants::Invariant;
@@ -81,6 +82,7 @@ impl Setup {
             replicas: 1,
             stabilize: second,
             stabilize_quiet: second,
+            shortest_timeout: Config::default().call_timeout,
             contacts: self.contacts,
             slips: self.slips,
             ..Config::default()
@@ -124,8 +126,12 @@ impl Setup {
     /// So much time passes that whoever was given up is asked again where others name it.
     fn wait(&self, state: &State) -> State {
         let mut step = Step::new(state, self.grain);
-        for seat in 0..self.peers {
-            step.timer(seat, Timer::Tick, self.config().give_up * 3);
+        // Longer ticks would be pauses of the peers themselves.
+        for _ in 0..6 {
+            for seat in 0..self.peers {
+                step.timer(seat, Timer::Tick, self.config().give_up / 2);
+            }
+            step.settle();
         }
         step.finish()
     }
@@ -160,11 +166,34 @@ pub(crate) struct Checked {
     deadline: Instant,
     /// The deadline has passed before all was visited.
     cut: AtomicBool,
+    /// The search has ended, and its counter-examples are gone through once more.
+    over: AtomicBool,
+    /// In some state all peers that there may be were members at once.
+    all_joined: AtomicBool,
+    /// What was seen not to hold.
+    broken: Mutex<BTreeSet<&'static str>>,
 }
 
 impl Checked {
+    fn new(setup: Setup, deadline: Instant) -> Checked {
+        Checked {
+            setup,
+            rounds: Rounds::default(),
+            deadline,
+            cut: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            all_joined: AtomicBool::new(false),
+            broken: Mutex::default(),
+        }
+    }
+
     fn holds(&self, state: &State, invariant: Invariant) -> bool {
-        !state.broken(self.setup.length).contains(&invariant)
+        !state.broken(self.setup.length).contains(&invariant) || !self.is_first(invariant.name())
+    }
+
+    /// Whether something has not been seen not to hold before: later counter-examples are no shorter.
+    fn is_first(&self, name: &'static str) -> bool {
+        self.broken.lock().is_ok_and(|mut broken| broken.insert(name))
     }
 }
 
@@ -177,7 +206,10 @@ impl Model for Checked {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        if Instant::now() > self.deadline {
+        if state.members().count() == self.setup.peers {
+            self.all_joined.store(true, Ordering::Relaxed);
+        }
+        if Instant::now() > self.deadline && !self.over.load(Ordering::Relaxed) {
             self.cut.store(true, Ordering::Relaxed);
             return;
         }
@@ -206,7 +238,7 @@ impl Model for Checked {
             judged.map(|(invariant, condition)| Property::always(invariant.name(), condition)).collect();
         if self.setup.lively {
             properties.push(Property::always("LeadsToIdeal", |model, state| {
-                model.rounds.until_ideal(state, &model.setup).is_some()
+                model.rounds.until_ideal(state, &model.setup).is_some() || !model.is_first("LeadsToIdeal")
             }));
         }
         // Without a property that never fails the search would end with the last one found.

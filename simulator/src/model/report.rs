@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use stateright::{Checker, HasDiscoveries, Model, Path};
 
-use super::rounds::Rounds;
 use super::{Action, Checked, Setup, State};
 
 /// How far a check goes at most.
@@ -34,6 +33,8 @@ pub struct Report {
     pub rounds: u32,
     /// Whether all states that can be reached were visited.
     pub complete: bool,
+    /// Whether all peers that there may be were members at once in some state.
+    pub all_joined: bool,
     /// What does not hold, by name, each with a trace.
     pub broken: Vec<(String, String)>,
 }
@@ -41,11 +42,11 @@ pub struct Report {
 /// Visits all states that can be reached, until something does not hold or a limit is met.
 pub fn check(setup: &Setup, limits: Limits) -> Report {
     let begun = Instant::now();
-    let (deadline, cut) = (begun + limits.time, AtomicBool::new(false));
-    let model = Checked { setup: setup.clone(), rounds: Rounds::default(), deadline, cut };
+    let model = Checked::new(setup.clone(), begun + limits.time);
     let checker =
         model.checker().threads(limits.threads).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let took = begun.elapsed();
+    checker.model().over.store(true, Ordering::Relaxed);
     let mut broken: Vec<(String, String)> = checker
         .discoveries()
         .into_iter()
@@ -59,6 +60,7 @@ pub fn check(setup: &Setup, limits: Limits) -> Report {
         took,
         rounds: checker.model().rounds.most(),
         complete: broken.is_empty() && !checker.model().cut.load(Ordering::Relaxed),
+        all_joined: checker.model().all_joined.load(Ordering::Relaxed),
         broken,
     }
 }

@@ -18,7 +18,7 @@ const WITHOUT_BASE: &[Invariant] = &[
 
 const MANY: u8 = u8::MAX;
 
-/// What holds while a ring grows from one peer by several joins at once: for a moment it may go round twice.
+/// What holds while a ring grows from one peer or two by several joins at once: for a moment it may go round twice.
 const UNORDERED: &[Invariant] = &[
     Invariant::OneLiveSuccessor,
     Invariant::NoDuplicates,
@@ -131,7 +131,7 @@ pub fn larger() -> Vec<Setup> {
         base("base", 8, 3, &[0, 2, 4, 6], churn()),
         base("base, a restart", 6, 2, &[0, 2, 4], restart),
         Setup { judged: LISTS, ..base("base, a wrong suspicion", 5, 2, &[0, 2, 4], suspicion) },
-        small("small, from two", 5, 2, &[0, 2], churn()),
+        Setup { judged: UNORDERED, ..small("small, from two", 5, 2, &[0, 2], churn()) },
         repair("any, repair", 5, 2, &[0, 2, 4], churn()),
         repair("any, repair, a wrong suspicion", 4, 2, &[0, 1, 2], suspicion),
         repair("starting together", 3, 2, &[], no_faults()),
@@ -145,6 +145,7 @@ pub fn beyond() -> Vec<Setup> {
     vec![
         base("base, a wrong suspicion", 4, 2, &[0, 1, 2], suspicion),
         small("small, from one", 4, 2, &[0], churn()),
+        small("small, from two", 5, 2, &[0, 2], churn()),
         Setup { judged: &Invariant::ALL, ..small("no base, from three", 4, 2, &[0, 1, 2], churn()) },
         small("no base, from three", 5, 2, &[0, 1, 2], churn()),
         Setup { assumption: Assumption::Any, ..small("any, no repair", 4, 2, &[0, 1, 2], churn()) },
@@ -170,5 +171,9 @@ pub fn slips() -> Vec<Setup> {
             ..tiny("duplicates", 2, &[0], Slips { duplicates: true, ..none })
         },
         tiny("wrapping lists", 3, &[0, 2], Slips { wrapping: true, ..none }),
+        Setup {
+            judged: &[],
+            ..tiny("wrapping lists, in time", 3, &[0, 2], Slips { wrapping: true, ..none })
+        },
     ]
 }

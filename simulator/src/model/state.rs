@@ -100,6 +100,10 @@ impl State {
         self.nodes().filter(|(_, node)| node.status() == Status::Member)
     }
 
+    pub(super) fn predecessor_of(&self, at: usize) -> Option<&Peer> {
+        self.node(at)?.predecessor()
+    }
+
     pub(super) fn is_asking_for_its_place(&self, seat: usize) -> bool {
         let asks =
             |call: &Call| matches!(call.why, Why::Join(_)) && seat_of(&call.envelope.sender.address) == seat;

@@ -201,15 +201,24 @@ impl Step {
 
     /// A request arrives. Returns who answers, and what.
     fn ask(&mut self, envelope: &Envelope, to: &Peer, request: Request) -> (Peer, Outcome) {
-        let outcome = self.act(seat_of(&to.address), |node, out| {
-            let outcome = Outcome::from(node.serve(envelope, request, out));
-            (node.me().clone(), outcome)
-        });
+        let mut outcome = self.serve(envelope, to, request.clone());
+        // A joiner is dialled back, and asks again.
+        if request == Request::Join && matches!(outcome, Some((_, Outcome::Busy))) {
+            self.settle();
+            outcome = self.serve(envelope, to, request);
+        }
         match outcome {
             None => (to.clone(), Outcome::Refused(Refusal::Connection)),
             Some((me, outcome @ Outcome::Answer(_))) => (me, outcome),
             Some((_, outcome)) => (to.clone(), outcome),
         }
+    }
+
+    fn serve(&mut self, envelope: &Envelope, to: &Peer, request: Request) -> Option<(Peer, Outcome)> {
+        self.act(seat_of(&to.address), |node, out| {
+            let outcome = Outcome::from(node.serve(envelope, request, out));
+            (node.me().clone(), outcome)
+        })
     }
 
     fn reply(&mut self, seat: usize, from: Peer, why: Why, outcome: Outcome) {
