@@ -14,10 +14,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn ring(seed: u64, peers: usize) -> (Network, Vec<String>) {
     let mut network = Network::new(seed, Config::default(), Weather::default());
     let names: Vec<String> = (0..peers).map(|host| format!("file {host}")).collect();
-    for host in 0..peers {
+    for (host, name) in names.iter().enumerate() {
         let friends = if host == 0 { vec![] } else { vec![network.draw(host)] };
         network.start(&friends);
-        network.share(host, &[&names[host]], &[]);
+        network.share(host, &[name], &[]);
         network.run(SECOND / 10);
     }
     network.settle(MINUTE);
