@@ -15,7 +15,7 @@ fn name(host: usize, number: usize) -> String {
 
 /// A settled ring in which every file has its three keepers.
 fn ring(seed: u64) -> Network {
-    let weather = Weather { loss: if seed % 4 == 0 { 0.02 } else { 0.0 }, ..Weather::default() };
+    let weather = Weather { loss: if seed.is_multiple_of(4) { 0.02 } else { 0.0 }, ..Weather::default() };
     // Messages of a few keys, so that a hand-over takes many.
     let mut network = Network::new(seed, Config { batch: 3, ..Config::default() }, weather);
     for host in 0..PEERS {
