@@ -80,6 +80,10 @@ impl Detector {
             Outcome::Refused(_) => true,
             Outcome::Silent => false,
         };
+        // Calls that were under way when it was given up end later, and say nothing new.
+        if self.is_lately_given_up(peer, give_up * 2) {
+            return Verdict::Suspected { first: false };
+        }
         let (suspicion, first) = self.suspect(peer);
         suspicion.refused = if refused { suspicion.refused.saturating_add(1) } else { 0 };
         if suspicion.is_death(give_up) { self.give_up(peer) } else { Verdict::Suspected { first } }
@@ -317,6 +321,9 @@ mod tests {
     fn who_was_given_up_and_is_vouched_for_is_not_dead() {
         let mut detector = Detector::default();
         detector.give_up(&peer(1));
+        detector.observe(&peer(1), &Outcome::Silent, SIX);
+        assert!(!detector.has_suspects(), "a call from before");
+        detector.pass(SIX * 2 + Duration::from_secs(1));
         detector.observe(&peer(1), &Outcome::Silent, SIX);
         detector.pass_suspicion(SIX / 2, SIX);
         doubted(&mut detector);

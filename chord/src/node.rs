@@ -415,10 +415,13 @@ impl Node {
 
     /// Deadline of a call.
     pub(crate) fn timeout(&self, to: &Peer, request: &Request) -> Duration {
-        if to.incarnation == 0 || request.is_long() {
-            return self.config.call_timeout;
+        let timeout = self.round_trips.timeout(to.id, &self.config);
+        match request.is_long() {
+            _ if to.incarnation == 0 => self.config.call_timeout,
+            // A long message takes its time beside the way there and back.
+            true => (timeout * 2).max(self.config.call_timeout),
+            false => timeout,
         }
-        self.round_trips.timeout(to.id, &self.config)
     }
 
     /// This peer.

@@ -72,7 +72,7 @@ fn a_leave_that_is_interrupted_anywhere_loses_no_entry() {
         let leaver = 1 + network.draw(PEERS - 1);
         let heir = heir(&network, leaver);
         network.leave(leaver);
-        let instant = Duration::from_micros(network.draw(250_000) as u64);
+        let instant = Duration::from_micros(network.draw(500_000) as u64);
         network.run(instant);
         let done = network.node(leaver).is_none();
         left += usize::from(done);

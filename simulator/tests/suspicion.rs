@@ -52,7 +52,12 @@ fn assert_found(network: &mut Network, names: &[String], when: &str) {
     for host in network.living() {
         for name in names {
             let reading = network.find(host, name).unwrap_or_else(|lost| panic!("{when}: {name}: {lost}"));
-            assert_eq!(reading.sources.len(), 1, "{when}: {name} from p{host}");
+            assert_eq!(
+                reading.sources.len(),
+                1,
+                "{when}: {name} from p{host}, complete: {}",
+                reading.complete
+            );
         }
     }
 }

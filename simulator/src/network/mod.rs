@@ -243,7 +243,12 @@ impl Network {
 
     fn serve(&mut self, message: Message) {
         let Message { call, from, to, envelope, request, .. } = message;
-        let (kind, before) = (Kind::from(&request), self.before(to, None));
+        // A neighbour that can't be reached answers through another peer.
+        let answered = match &request {
+            Request::Relayed { by, neighbors: Some(_) } => Some(by.id),
+            _ => None,
+        };
+        let (kind, before) = (Kind::from(&request), self.before(to, answered));
         self.note(to, "?", &(from, &request));
         let refuses = self.hosts[to].refuses;
         let (responder, outcome) = match &mut self.hosts[to].node {
@@ -280,7 +285,11 @@ impl Network {
             return;
         }
         self.note(host, "<", &input);
-        let before = self.before(host, Some(&input));
+        let answered = match &input {
+            Input::Reply { from, .. } => Some(from.id),
+            _ => None,
+        };
+        let before = self.before(host, answered);
         let Some(node) = &mut self.hosts[host].node else { return };
         let mut out = Vec::new();
         node.handle(input, &mut out);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chord::invariants::{Place, violations};
-use chord::{Event, Id, Input, Node, Peer, Status, Timer};
+use chord::{Event, Id, Node, Peer, Status, Timer};
 
 use super::Network;
 
@@ -134,12 +134,9 @@ impl Network {
         }
     }
 
-    pub(super) fn before(&self, host: usize, input: Option<&Input>) -> Option<Before> {
+    /// A peer before an event, in which this one has answered, if any.
+    pub(super) fn before(&self, host: usize, answered: Option<Id>) -> Option<Before> {
         let node = self.hosts[host].node.as_ref()?;
-        let answered = match input {
-            Some(Input::Reply { from, .. }) => Some(from.id),
-            _ => None,
-        };
         Some(Before {
             me: node.me().clone(),
             status: node.status(),

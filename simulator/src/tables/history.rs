@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use chord::Id;
 
-/// When each peer was a living member.
+/// When each peer was a living part of the ring.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     lives: BTreeMap<Id, (Duration, Option<Duration>)>,
 }
 
 impl History {
-    /// A peer has become a member.
+    /// A peer has become a part of the ring, unless it was already.
     pub fn joined(&mut self, id: Id, at: Duration) {
-        self.lives.insert(id, (at, None));
+        self.lives.entry(id).or_insert((at, None));
     }
 
     /// A peer has died, member or not.
@@ -29,13 +29,18 @@ impl History {
     /// other one stood between the key and it.
     pub fn was_responsible(&self, owner: Id, key: Id, call: (Duration, Duration)) -> bool {
         let Some((from, to)) = self.overlap(owner, call) else { return false };
-        let mut between: Vec<(Duration, Duration)> =
-            self.arc(key, owner).filter_map(|id| self.overlap(id, call)).collect();
+        // Who lives on beyond the call leaves no instant of it free.
+        let outlives = |id: &Id| self.lives[id].1.is_none_or(|end| end > call.1);
+        let in_the_way = |id: Id| self.overlap(id, call).map(|(begin, end)| (begin, end, outlives(&id)));
+        let mut between: Vec<_> = self.arc(key, owner).filter_map(in_the_way).collect();
         between.sort();
         let mut free_from = from;
-        for (begin, end) in between {
+        for (begin, end, outlives) in between {
             if begin > free_from {
                 break;
+            }
+            if outlives {
+                return false;
             }
             free_from = free_from.max(end);
         }

@@ -102,7 +102,8 @@ pub struct Sample {
 impl Sample {
     /// The mean; 0 of nothing.
     pub fn mean(&self) -> f64 {
-        self.sorted.iter().sum::<f64>() / self.sorted.len().max(1) as f64
+        // The sum of nothing is -0.
+        (self.sorted.iter().sum::<f64>() + 0.0) / self.sorted.len().max(1) as f64
     }
 
     /// The value that so many percent do not exceed; 0 of nothing.

@@ -143,8 +143,14 @@ impl World {
 
     fn record(&mut self) {
         for Told { at, host, event } in self.network.take_events() {
-            if let (Event::Joined(_) | Event::Founded, Some(node)) = (event, self.network.node(host)) {
-                self.history.joined(node.me().id, at);
+            match event {
+                Event::Founded => {
+                    let founder = self.network.node(host).map(|node| node.me().id);
+                    founder.into_iter().for_each(|id| self.history.joined(id, at));
+                }
+                // A joiner is no part of the ring before one of its neighbours has taken it in.
+                Event::Predecessor(peer) | Event::Successor(Some(peer)) => self.history.joined(peer.id, at),
+                _ => {}
             }
         }
     }
