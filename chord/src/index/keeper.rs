@@ -12,6 +12,8 @@ pub(crate) const MESSAGE_BYTES: usize = 1 << 20;
 /// How out of date an age may be that another keeper tells, for it counts in ticks. Without adding this,
 /// two keepers that compare more often than they tick would keep each other's ages at zero for ever.
 const TICK: Duration = Duration::from_secs(1);
+/// Withdrawals that are remembered at most.
+const WITHDRAWN: usize = 1024;
 
 /// A publisher's statement of what it has under some keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,6 +71,9 @@ pub struct Keeper {
     publishers: BTreeMap<Id, Kept>,
     /// Who has anything under a key.
     by_key: BTreeMap<Id, BTreeSet<Id>>,
+    /// Lives that have withdrawn all they had, and how long ago: late messages and other keepers, which missed
+    /// that, don't bring it back.
+    withdrawn: BTreeMap<Id, (u64, Duration)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -98,6 +103,9 @@ impl Kept {
 impl Keeper {
     /// A publisher was heard: its lease starts anew. None: what it said belongs to an earlier life.
     fn hear(&mut self, publisher: &Peer, services: &Services) -> Option<&mut Kept> {
+        if self.has_withdrawn(publisher) {
+            return None;
+        }
         let kept = self.publishers.entry(publisher.id).or_insert_with(|| Kept {
             publisher: publisher.clone(),
             services: services.clone(),
@@ -181,6 +189,9 @@ impl Keeper {
             return;
         }
         let id = batch.publisher.id;
+        if self.has_withdrawn(&batch.publisher) {
+            return;
+        }
         match self.publishers.get(&id).map(|kept| (kept.publisher.incarnation, kept.age)) {
             Some((incarnation, _)) if incarnation > batch.publisher.incarnation => return,
             Some((incarnation, known)) if incarnation == batch.publisher.incarnation => {
@@ -246,11 +257,24 @@ impl Keeper {
         {
             self.withdraw(publisher.id);
         }
+        if self.withdrawn.len() == WITHDRAWN && !self.withdrawn.contains_key(&publisher.id) {
+            let oldest = self.withdrawn.iter().max_by_key(|(_, (_, age))| *age).map(|(id, _)| *id);
+            oldest.map(|id| self.withdrawn.remove(&id));
+        }
+        let life = self.withdrawn.get(&publisher.id).map_or(0, |(life, _)| *life).max(publisher.incarnation);
+        self.withdrawn.insert(publisher.id, (life, Duration::ZERO));
+    }
+
+    fn has_withdrawn(&self, publisher: &Peer) -> bool {
+        self.withdrawn.get(&publisher.id).is_some_and(|(life, _)| *life >= publisher.incarnation)
     }
 
     /// Time has passed. Returns the publishers whose leases ran out and whose entries are gone with them. A publisher
     /// renews three times in a lease: what two of them did not cover is gone, too.
     pub fn pass(&mut self, time: Duration, lease: Duration) -> Vec<Peer> {
+        self.withdrawn.values_mut().for_each(|(_, age)| *age += time);
+        // Nobody keeps what has not been renewed for so long.
+        self.withdrawn.retain(|_, (_, age)| *age <= lease);
         let mut forgotten = Vec::new();
         for (id, kept) in &mut self.publishers {
             kept.age += time;
@@ -316,6 +340,9 @@ impl Keeper {
     pub fn compare(&mut self, from: Id, to: Id, theirs: &[PublisherDigest]) -> Vec<Id> {
         let mut wanted = Vec::new();
         for their in theirs {
+            if self.has_withdrawn(&their.publisher) {
+                continue;
+            }
             match self.publishers.get_mut(&their.publisher.id) {
                 Some(kept) if kept.publisher.incarnation > their.publisher.incarnation => {}
                 Some(kept) if kept.digest(from, to) == their.digest => {

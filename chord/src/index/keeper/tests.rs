@@ -128,3 +128,20 @@ fn what_no_renewal_covers_is_kept_by_others_or_outlives_its_publishers_word_by_t
     );
     assert!(has(&keeper, 35) && has(&keeper, 50));
 }
+
+#[test]
+fn what_a_life_has_withdrawn_does_not_come_back_and_a_later_life_may_publish() {
+    let mut keeper = Keeper::default();
+    keeper.publish(&publisher(1), &batch(5, &[(10, true)]));
+    let (batches, _) = keeper.portion((Id::from(0), Id::from(100)), None, None, 9);
+    let digests = keeper.digests(Id::from(0), Id::from(100));
+    keeper.withdraw_life(&publisher(1));
+    assert_eq!(keeper.compare(Id::from(0), Id::from(100), &digests), []);
+    batches.iter().for_each(|batch| keeper.accept(batch, LEASE));
+    keeper.publish(&publisher(1), &batch(6, &[(10, true)]));
+    assert!(!has(&keeper, 10), "another keeper missed the withdrawal, a message came late");
+    keeper.publish(&publisher(2), &batch(1, &[(10, true)]));
+    assert!(has(&keeper, 10));
+    keeper.pass(LEASE + Duration::from_secs(1), LEASE);
+    assert!(keeper.withdrawn.is_empty());
+}
