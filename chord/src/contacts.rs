@@ -137,7 +137,9 @@ impl Contacts {
             if self.peers.len() == self.limit {
                 // The next one clockwise makes room, which keeps the table spread over the ring.
                 let next = self.from(id).next().map(|peer| peer.id);
-                next.into_iter().for_each(|id| self.drop_alive(id));
+                if let Some(id) = next {
+                    self.drop_alive(id);
+                }
             }
             self.count(&news, true);
             self.peers.insert(id, news);

@@ -148,8 +148,14 @@ impl Keeper {
 
     /// These arcs are all that a publisher keeps here. What lies outside of them and of `own` is dropped, for it
     /// is kept by others now; returns those keys. What lies in `own` may have come from another keeper before the
-    /// publisher knows: it outlives this by two renewals.
-    pub fn confine(&mut self, publisher: &Peer, arcs: &[ArcDigest], own: (Id, Id)) -> Vec<Id> {
+    /// publisher knows: it goes with the second renewal in a row that does not cover it. A lease is three renewals.
+    pub fn confine(
+        &mut self,
+        publisher: &Peer,
+        arcs: &[ArcDigest],
+        own: (Id, Id),
+        lease: Duration,
+    ) -> Vec<Id> {
         let Some(kept) = self.publishers.get_mut(&publisher.id) else { return Vec::new() };
         if !kept.publisher.is_same_life(publisher) {
             return Vec::new();
@@ -157,7 +163,9 @@ impl Keeper {
         let covered = |key: &Id| arcs.iter().any(|arc| key.is_within(arc.from, arc.to));
         let (keys, known) = (&kept.keys, &kept.uncovered);
         let uncovered = keys.keys().copied().filter(|key| !covered(key));
-        let (waiting, foreign): (Vec<Id>, Vec<Id>) = uncovered.partition(|key| key.is_within(own.0, own.1));
+        let waits = |key: &Id| known.get(key).is_none_or(|since| *since * 4 < lease);
+        let (waiting, foreign): (Vec<Id>, Vec<Id>) =
+            uncovered.partition(|key| key.is_within(own.0, own.1) && waits(key));
         let since = |key: Id| (key, known.get(&key).copied().unwrap_or_default());
         kept.uncovered = waiting.into_iter().map(since).collect();
         foreign.iter().for_each(|key| self.drop_key(publisher.id, *key));

@@ -61,7 +61,7 @@ impl Node {
     ) -> Response {
         let own = (self.arc_from(), self.me.id);
         let same = self.keeper.renew(from, services, sequence, arcs);
-        let dropped = if all { self.keeper.confine(from, arcs, own) } else { Vec::new() };
+        let dropped = if all { self.keeper.confine(from, arcs, own, self.config.lease) } else { Vec::new() };
         // Others keep those arcs now, and this peer is not told of changes there.
         if dropped.iter().any(|key| self.is_complete_for(*key)) {
             self.complete = Some(own.0);

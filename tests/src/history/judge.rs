@@ -57,7 +57,8 @@ pub fn judge(history: &History) -> Verdict {
 /// A file, and what answers said of it.
 struct Life<'a> {
     file: &'a File,
-    /// When an answer first named it.
+    /// When a complete answer first named it: its publisher itself is asked where no keeper knows all, so another answer
+    /// does not say that it is published.
     seen: Option<Duration>,
     /// When a complete answer first did not, after it was deleted.
     missed: Option<Duration>,
@@ -69,7 +70,9 @@ impl Life<'_> {
             *known = Some(known.map_or(read.ended, |known| known.min(read.ended)));
         };
         if read.answer.names(self.file) {
-            earliest(&mut self.seen);
+            if read.answer.is_whole() {
+                earliest(&mut self.seen);
+            }
         } else if read.answer.is_whole() && self.file.deleted.is_some_and(|deleted| read.began > deleted) {
             earliest(&mut self.missed);
         }
