@@ -3,10 +3,14 @@ use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
+        "chord/v1/query.proto",
         "chord/v1/ring.proto",
         "chord/v1/index.proto",
+        "chord/v1/diagnosis.proto",
+        "chord/v1/events.proto",
         "chord/v1/node.proto",
         "catalog/v1/catalog.proto",
+        "metrics/v1/metrics.proto",
         "transfer/v1/dummy.proto",
         "transfer/v1/transfer.proto",
     ];

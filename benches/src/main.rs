@@ -2,11 +2,6 @@
 //! unary call and a bare warp GET measured in the same run:
 //! `cargo run --release --manifest-path benches/Cargo.toml [PEERS]...`
 
-mod bare;
-mod measure;
-mod ring;
-mod web;
-
 use anyhow::{Context, ensure};
 use chord::{Id, Read};
 use chordial_proto::chord_v1::FindRequest;
@@ -15,9 +10,10 @@ use chordial_proto::chord_v1::chord_service_client::ChordServiceClient;
 use chordial_proto::chord_v1::find_successor_request::Target;
 use chordial_proto::chord_v1::index_service_client::IndexServiceClient;
 
-use measure::{IN_FLIGHT, ONE_BY_ONE, Sample};
-use ring::{LOOKUP, Ring};
-use web::Connection;
+use chordial_benches::measure::{self, IN_FLIGHT, ONE_BY_ONE, Sample};
+use chordial_benches::ring::{LOOKUP, Ring};
+use chordial_benches::web::{self, Connection};
+use chordial_benches::{bare, machine};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -26,7 +22,7 @@ async fn main() -> anyhow::Result<()> {
     if sizes.is_empty() {
         sizes = vec![8, 32, 64];
     }
-    println!("{}", machine());
+    println!("{}", machine::description());
     println!(
         "{ONE_BY_ONE} questions one after another, then {} with {IN_FLIGHT} in flight; all peers and callers in \
          this process\n",
@@ -38,15 +34,6 @@ async fn main() -> anyhow::Result<()> {
         println!();
     }
     Ok(())
-}
-
-/// What these figures were measured on.
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, |cores| cores.get());
-    let about = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        about.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, m)| m);
-    format!("{cores} cores, {}, {}", model.unwrap_or("of unknown make"), std::env::consts::OS)
 }
 
 async fn one_size(size: usize) -> anyhow::Result<()> {

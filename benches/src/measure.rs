@@ -74,3 +74,49 @@ pub fn header() {
         "what", "p50 µs", "p99 µs", "ratio", "per s", "ratio"
     );
 }
+
+/// How long questions took, one after another; and how many are answered with [`IN_FLIGHT`] under way.
+pub struct Latencies {
+    sorted: Vec<Duration>,
+    /// With [`IN_FLIGHT`] under way.
+    pub per_second: f64,
+}
+
+impl Latencies {
+    /// Asks `count` times, then as often again at once; the question gets a number that differs each time.
+    ///
+    /// # Errors
+    /// The first question that failed.
+    pub async fn take(
+        count: usize,
+        ask: impl AsyncFn(usize) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Latencies> {
+        let mut sorted = Vec::with_capacity(count);
+        for number in 0..count {
+            let started = Instant::now();
+            ask(number).await?;
+            sorted.push(started.elapsed());
+        }
+        let started = Instant::now();
+        let all = stream::iter(0..count).map(|number| ask(number)).buffer_unordered(IN_FLIGHT);
+        all.try_for_each(async |()| Ok(())).await?;
+        Ok(Latencies::of(sorted, count as f64 / started.elapsed().as_secs_f64()))
+    }
+
+    /// Times that were taken elsewhere.
+    pub fn of(mut times: Vec<Duration>, per_second: f64) -> Latencies {
+        times.sort_unstable();
+        Latencies { sorted: times, per_second }
+    }
+
+    /// The mean.
+    pub fn mean(&self) -> Duration {
+        self.sorted.iter().sum::<Duration>() / self.sorted.len().max(1) as u32
+    }
+
+    /// The time that this part of the questions did not exceed.
+    pub fn at(&self, part: f64) -> Duration {
+        let at = (self.sorted.len() as f64 * part) as usize;
+        self.sorted.get(at.min(self.sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+    }
+}

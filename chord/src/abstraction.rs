@@ -26,6 +26,9 @@ impl Node {
         self.publisher = Publisher::default();
         self.complete = None;
         self.kept_from.clear();
+        self.kept_lately = None;
+        self.doubts.clear();
+        self.member_for = Duration::ZERO;
         self.owes = None;
         self.steady = Duration::ZERO;
         self.placing = false;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::ConfigError;
+use crate::index::Room;
 
 /// The settings of one node. All peers of a ring should have the same `replicas` and `lease`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +35,9 @@ pub struct Config {
     pub lease: Duration,
     /// Keys in one message of entries.
     pub batch: usize,
+    /// How much is kept for others. An entry takes a few hundred bytes; a folder of 100,000 files has about a million
+    /// entries and copies, spread over the ring.
+    pub room: Room,
     /// Errors put back, to show that the model checker finds them; none outside of its tests.
     pub slips: Slips,
 }
@@ -67,6 +71,7 @@ impl Default for Config {
             contacts: 16_384,
             lease: Duration::from_secs(60),
             batch: 256,
+            room: Room { quota: 2_000_000, capacity: 8_000_000 },
             slips: Slips::default(),
         }
     }

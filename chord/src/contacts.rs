@@ -3,7 +3,8 @@
 //! What is known of a peer is versioned, so that tables of different peers can be merged in any order: the
 //! higher (incarnation, version) wins; an even version says that the peer lives, an odd one that it is gone.
 //! Who gives a peer up makes the version odd, who then hears from it makes it even again (as SWIM's
-//! refutation, Das, Gupta and Motivala, DSN 2002).
+//! refutation, Das, Gupta and Motivala, DSN 2002). Versions go in steps of four, in which 0 says that it lives, 1
+//! that it counts as dead, 3 that it said goodbye: whoever knows of the goodbye knows better than who found it gone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,14 +29,37 @@ const IN_PART: usize = 16;
 pub struct News {
     /// Which life of which peer.
     pub peer: Peer,
-    /// Even: it lives; odd: it is gone.
+    /// Even: it lives; odd: it is gone. Of four, 3 is a goodbye.
     pub version: u32,
+}
+
+/// How a peer went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Departure {
+    /// It was given up.
+    Failed,
+    /// It said goodbye.
+    Left,
 }
 
 impl News {
     /// Whether it says that the peer lives.
     pub fn is_alive(&self) -> bool {
         self.version.is_multiple_of(2)
+    }
+
+    /// How the peer went; none: it lives.
+    pub fn departure(&self) -> Option<Departure> {
+        match self.version % 4 {
+            1 => Some(Departure::Failed),
+            3 => Some(Departure::Left),
+            _ => None,
+        }
+    }
+
+    /// The least version behind this one that says that the peer lives.
+    fn revived(&self) -> u32 {
+        (self.version | 3).saturating_add(1)
     }
 
     fn rank(&self) -> (u64, u32) {
@@ -94,7 +118,7 @@ impl Contacts {
     pub fn hear(&mut self, peer: &Peer) {
         match self.gone.get(&peer.id) {
             Some((gone, _)) if gone.peer.incarnation == peer.incarnation => {
-                let version = gone.version.saturating_add(1);
+                let version = gone.revived();
                 self.merge(News { peer: peer.clone(), version });
             }
             _ => self.note(peer),
@@ -102,9 +126,14 @@ impl Contacts {
     }
 
     /// The peer counts as dead, or said goodbye.
-    pub fn bury(&mut self, peer: &Peer) {
+    pub fn bury(&mut self, peer: &Peer, departure: Departure) {
         if let Some(known) = self.peers.get(&peer.id).filter(|k| k.peer.incarnation <= peer.incarnation) {
-            let version = known.version.saturating_add(1);
+            let within = match departure {
+                Departure::Failed => 1,
+                Departure::Left => 3,
+            };
+            let version =
+                (known.version.saturating_add(3) & !3 | within).max(known.version.saturating_add(1));
             self.merge(News { peer: known.peer.clone(), version });
         }
     }
@@ -157,7 +186,7 @@ impl Contacts {
     fn refute(&mut self, news: News) -> bool {
         let own = news.peer.incarnation == self.owner.peer.incarnation;
         if own {
-            let version = news.version.saturating_add(u32::from(!news.is_alive()));
+            let version = if news.is_alive() { news.version } else { news.revived() };
             self.set_owner(News { version, ..self.owner.clone() });
         }
         own
@@ -180,6 +209,11 @@ impl Contacts {
             return Some(&self.owner);
         }
         self.peers.get(&id).or_else(|| self.gone.get(&id).map(|(news, _)| news))
+    }
+
+    /// Whether this very life of a peer counts as gone.
+    pub fn is_gone(&self, peer: &Peer) -> bool {
+        self.gone.get(&peer.id).is_some_and(|(news, _)| news.peer.incarnation == peer.incarnation)
     }
 
     /// For the model checker, in which nobody gossips: what is to be passed on, and how long ago peers went.
@@ -277,6 +311,11 @@ impl Contacts {
         self.peers.range(..id).rev().chain(self.peers.range(id..).rev()).map(|(_, news)| &news.peer)
     }
 
+    /// Those that are gone and not forgotten yet, clockwise from 0.
+    pub fn departed(&self) -> impl Iterator<Item = (&Peer, Departure)> {
+        self.gone.values().filter_map(|(news, _)| Some((&news.peer, news.departure()?)))
+    }
+
     /// How many live.
     pub fn len(&self) -> usize {
         self.peers.len()
@@ -330,12 +369,12 @@ mod tests {
     fn who_is_gone_comes_back_only_by_speaking() {
         let mut contacts = table(99, 9);
         contacts.note(&peer(1, 5));
-        contacts.bury(&peer(1, 5));
+        contacts.bury(&peer(1, 5), Departure::Failed);
         contacts.note(&peer(1, 5));
         assert!(contacts.is_empty(), "hearsay of the same life");
         contacts.hear(&peer(1, 5));
         assert_eq!(contacts.len(), 1);
-        contacts.bury(&peer(1, 5));
+        contacts.bury(&peer(1, 5), Departure::Failed);
         contacts.note(&peer(1, 6));
         assert_eq!(contacts.len(), 1, "a later life");
     }
@@ -347,7 +386,7 @@ mod tests {
         other.hear(&peer(1, 1));
         (10..40).for_each(|n| one.note(&peer(n, 1)));
         (30..60).for_each(|n| other.note(&peer(n, 1)));
-        one.bury(&peer(35, 1));
+        one.bury(&peer(35, 1), Departure::Failed);
         other.note(&peer(12, 7));
         for _ in 0..2 {
             let marks: Vec<u32> = other.marks(0, 1).collect();
@@ -366,13 +405,35 @@ mod tests {
     fn the_owner_refutes_that_it_is_gone() {
         let (mut one, mut other) = (table(1, 9), table(2, 9));
         other.hear(&peer(1, 1));
-        other.bury(&peer(1, 1));
+        other.bury(&peer(1, 1), Departure::Failed);
         let news = other.rumors(9).into_iter().find(|news| news.peer.id == Id::from(1)).unwrap();
         assert!(one.merge(news));
         let refuted = one.rumors(9);
         assert!(refuted[0].is_alive());
         assert!(other.merge(refuted[0].clone()));
         assert_eq!(other.len(), 1);
+    }
+
+    #[test]
+    fn a_goodbye_is_told_from_a_failure_whoever_hears_of_which_first() {
+        let (left, failed) = (Departure::Left, Departure::Failed);
+        let (mut one, mut other) = (table(1, 9), table(2, 9));
+        for (table, departure) in [(&mut one, left), (&mut other, failed)] {
+            table.hear(&peer(5, 1));
+            table.bury(&peer(5, 1), departure);
+            assert_eq!(table.departed().next(), Some((&peer(5, 1), departure)));
+        }
+        let told =
+            |table: &mut Contacts| table.rumors(9).into_iter().find(|n| n.peer.id == Id::from(5)).unwrap();
+        let (goodbye, failure) = (told(&mut one), told(&mut other));
+        assert!(!one.merge(failure) && other.merge(goodbye));
+        assert!(one.departed().eq(other.departed()));
+        assert_eq!(other.departed().next(), Some((&peer(5, 1), left)));
+        // Alive again, and gone once more.
+        other.hear(&peer(5, 1));
+        assert_eq!((other.len(), other.departed().count()), (1, 0));
+        other.bury(&peer(5, 1), failed);
+        assert_eq!(other.departed().next(), Some((&peer(5, 1), failed)));
     }
 
     #[test]

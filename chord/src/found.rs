@@ -130,6 +130,34 @@ pub struct Step {
     pub peer: Peer,
     /// Round-trip time.
     pub took: Duration,
+    /// Why it was asked.
+    pub rule: Rule,
+    /// Who named it, or why else it was asked: 0 the asker itself, n the n-th step.
+    pub named_by: usize,
+    /// How many of the route's calls had failed before.
+    pub failed: usize,
+}
+
+/// Why a lookup asks a peer. "Whoever named it" is [`Step::named_by`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// Of the peers that whoever named it knows and can count on, it comes closest before the key: Chord's
+    /// `closest_preceding_node`.
+    ClosestPreceding,
+    /// It is the first at or behind the key that whoever named it knows, or follows that one: it should be responsible.
+    Successor,
+    /// Whoever named it should have been responsible, and says that the key lies before its own arc.
+    Predecessor,
+    /// Of all peers that the asker knows, it is the first at or behind the key: most often the responsible one.
+    Contact,
+    /// Whom it named as step `named_by` did not answer: knowing that, it may name others.
+    Again,
+    /// It should be responsible, was silent, and step `named_by` answered in its place: it gets more time.
+    Retry,
+    /// It keeps copies, and the responsible peer, step `named_by`, does not know all entries.
+    Copies,
+    /// It may have published what no keeper knows for sure.
+    Publisher,
 }
 
 #[cfg(test)]
@@ -142,7 +170,8 @@ mod tests {
             let name = format!("p{number}").into();
             NoAnswer { peer: Peer { name, ..Peer::stranger(&format!("10.0.0.{number}:7300")) }, what }
         };
-        let step = Step { peer: Peer::stranger("10.0.0.1:7300"), took: Duration::ZERO };
+        let (peer, rule) = (Peer::stranger("10.0.0.1:7300"), Rule::Successor);
+        let step = Step { peer, took: Duration::ZERO, rule, named_by: 0, failed: 0 };
         let mut lost = Lost { key: Id::default(), reason: LostReason::NoWay, route: Route::default() };
         assert_eq!(lost.to_string(), "the lookup gave up after 0 hops: nobody was left to ask");
         lost.route =

@@ -10,11 +10,21 @@ use sha1::{Digest, Sha1};
 /// Ordered as a big-endian number. A clockwise distance is an `Id`, too.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id {
-    high: u128,
+    // Not one u128, whose alignment would make an identifier a third larger.
+    first: u64,
+    second: u64,
     low: u32,
 }
 
 impl Id {
+    const fn new(high: u128, low: u32) -> Id {
+        Id { first: (high >> 64) as u64, second: high as u64, low }
+    }
+
+    const fn high(self) -> u128 {
+        (self.first as u128) << 64 | self.second as u128
+    }
+
     /// Bits of an identifier.
     pub const BITS: u32 = 160;
 
@@ -29,13 +39,13 @@ impl Id {
         let mut low = [0; 4];
         high.copy_from_slice(&bytes[..16]);
         low.copy_from_slice(&bytes[16..]);
-        Id { high: u128::from_be_bytes(high), low: u32::from_be_bytes(low) }
+        Id::new(u128::from_be_bytes(high), u32::from_be_bytes(low))
     }
 
     /// The 20 big-endian bytes.
     pub fn to_bytes(self) -> [u8; 20] {
         let mut bytes = [0; 20];
-        bytes[..16].copy_from_slice(&self.high.to_be_bytes());
+        bytes[..16].copy_from_slice(&self.high().to_be_bytes());
         bytes[16..].copy_from_slice(&self.low.to_be_bytes());
         bytes
     }
@@ -43,7 +53,7 @@ impl Id {
     /// How far it is clockwise from here to `other`; zero for itself.
     pub fn distance_to(self, other: Id) -> Id {
         let (low, borrow) = other.low.overflowing_sub(self.low);
-        Id { high: other.high.wrapping_sub(self.high).wrapping_sub(u128::from(borrow)), low }
+        Id::new(other.high().wrapping_sub(self.high()).wrapping_sub(u128::from(borrow)), low)
     }
 
     /// The position 2^`power` further clockwise.
@@ -52,10 +62,14 @@ impl Id {
     /// Where `power` is 160 or more.
     pub fn plus_power_of_two(self, power: u32) -> Id {
         assert!(power < Id::BITS, "an identifier has 160 bits");
-        let step =
-            if power < 32 { Id { high: 0, low: 1 << power } } else { Id { high: 1 << (power - 32), low: 0 } };
-        let (low, carry) = self.low.overflowing_add(step.low);
-        Id { high: self.high.wrapping_add(step.high).wrapping_add(u128::from(carry)), low }
+        let step = if power < 32 { Id::new(0, 1 << power) } else { Id::new(1 << (power - 32), 0) };
+        self.plus(step)
+    }
+
+    /// The position so far clockwise.
+    pub fn plus(self, distance: Id) -> Id {
+        let (low, carry) = self.low.overflowing_add(distance.low);
+        Id::new(self.high().wrapping_add(distance.high()).wrapping_add(u128::from(carry)), low)
     }
 
     /// The next position clockwise.
@@ -75,29 +89,29 @@ impl Id {
 
     /// This distance as a part of the whole ring, 0 to 1.
     pub fn fraction(self) -> f64 {
-        self.high as f64 / 2f64.powi(128)
+        self.high() as f64 / 2f64.powi(128)
     }
 }
 
 impl From<u64> for Id {
     /// A small identifier, for tests and the model checker.
     fn from(number: u64) -> Id {
-        Id { high: u128::from(number >> 32), low: number as u32 }
+        Id::new(u128::from(number >> 32), number as u32)
     }
 }
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}{:08x}", self.high, self.low)
+        write!(f, "{:032x}{:08x}", self.high(), self.low)
     }
 }
 
 impl fmt::Debug for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.high < 1 << 32 {
-            write!(f, "{}", (self.high << 32) | u128::from(self.low))
+        if self.high() < 1 << 32 {
+            write!(f, "{}", (self.high() << 32) | u128::from(self.low))
         } else {
-            write!(f, "{:08x}…", self.high >> 96)
+            write!(f, "{:08x}…", self.high() >> 96)
         }
     }
 }
@@ -117,7 +131,7 @@ impl FromStr for Id {
         }
         let high = u128::from_str_radix(&text[..32], 16).map_err(|_| wrong())?;
         let low = u32::from_str_radix(&text[32..], 16).map_err(|_| wrong())?;
-        Ok(Id { high, low })
+        Ok(Id::new(high, low))
     }
 }
 

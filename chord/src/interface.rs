@@ -39,6 +39,8 @@ pub enum Timer {
     Reunite,
     /// News of other peers are due.
     Gossip,
+    /// The next message to this peer itself, as a keeper of its own entries, is due.
+    Publish,
     /// A second has passed: leases, ages and renewals.
     Tick,
 }
@@ -222,6 +224,8 @@ pub enum Event {
     HasLeft(Peer),
     /// A publisher's lease ran out.
     LeaseExpired(Peer),
+    /// A keeper takes no more of this peer's entries: so many are the most there.
+    Full(Peer, u64),
 }
 
 pub(crate) fn set_timer(out: &mut Vec<Output>, timer: Timer, millis: Range<u64>) {

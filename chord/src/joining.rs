@@ -343,7 +343,9 @@ impl Node {
 
     /// This peer alone is the ring.
     fn found(&mut self, out: &mut Vec<Output>) {
-        self.complete = Some(self.me.id);
+        // Whoever was to be met here may be in a ring of their own meanwhile.
+        let alone = self.joining.friends.is_empty() && self.joining.remembered.is_empty();
+        self.complete = alone.then_some(self.me.id);
         out.push(Output::Event(Event::Founded));
         self.be_member(out);
     }
@@ -367,6 +369,7 @@ impl Node {
 
     pub(crate) fn be_member(&mut self, out: &mut Vec<Output>) {
         self.status = Status::Member;
+        self.member_for = Duration::ZERO;
         self.joining.trouble.clear();
         self.joining.known.clear();
         self.joining.first = None;

@@ -44,10 +44,10 @@ mod vouching;
 mod waking;
 
 pub use config::{Config, Slips};
-pub use contacts::{Contacts, News};
+pub use contacts::{Contacts, Departure, News};
 pub use error::ConfigError;
 pub use fingers::FingerTable;
-pub use found::{Found, Lost, LostReason, Missed, NoAnswer, Route, Step, Ticket};
+pub use found::{Found, Lost, LostReason, Missed, NoAnswer, Route, Rule, Step, Ticket};
 pub use id::{Id, NotAnId};
 pub use interface::{Event, Input, Output, Status, Timer, Why};
 pub use joining::JoinRound;

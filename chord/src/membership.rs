@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::contacts::Departure;
 use crate::interface::{Event, Output, Status, Timer, Why, about, set_timer};
 use crate::message::{Errand, Neighbors, Outcome, Rejection, Request, Response};
 use crate::{Node, Peer};
@@ -285,7 +286,7 @@ impl Node {
 
     pub(crate) fn serve_leave(&mut self, from: &Peer, out: &mut Vec<Output>) -> Result<Response, Rejection> {
         out.push(Output::Event(Event::HasLeft(from.clone())));
-        self.bury(from, out);
+        self.bury(from, Departure::Left, out);
         Ok(Response::Done)
     }
 }

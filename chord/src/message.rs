@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::contacts::News;
-use crate::index::{ArcAnswer, ArcDigest, Batch, KeptArc, KeptBatch, PublisherDigest, Reading};
+use crate::index::{ArcAnswer, ArcDigest, Batch, KeptArc, KeptBatch, PublisherDigest, Reading, Search};
 use crate::{Id, Peer, Services};
 
 /// The protocol's version. Peers of different versions refuse each other.
@@ -137,6 +137,7 @@ impl Request {
                 | Request::Withdraw
                 | Request::HandOver { .. }
                 | Request::Compare { .. }
+                | Request::NextHop { read: Read::Search(_) | Read::SearchCopies(_), .. }
         )
     }
 }
@@ -162,18 +163,22 @@ pub struct HandedOver {
 }
 
 /// What a lookup reads at its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Read {
     /// Nothing: who is responsible?
     Nothing,
     /// At most so many entries of this very key.
     Key(usize),
-    /// At most so many entries from the key on to the end of the arc.
+    /// At most so many files of the names from the key on to the end of the arc.
     Range(usize),
     /// What the addressee itself publishes under this key.
     Own(usize),
     /// The addressee's copies of this very key, responsible or not.
     Copies(usize),
+    /// What of a word's entries, from the key on to the end of the arc, matches a search.
+    Search(Arc<Search>),
+    /// The same among the addressee's copies, responsible or not.
+    SearchCopies(Arc<Search>),
 }
 
 /// A peer's answer to a [`Request`].
@@ -205,6 +210,8 @@ pub enum Response {
     /// It is kept. With the arc that the one asked is responsible for: the publisher may not know yet that
     /// it has changed hands.
     Published(KeptArc),
+    /// It is not kept: more entries than there is room for, so many at most.
+    Full(u64),
     /// Publishers whose entries the one asked would like to have.
     Wanted(Vec<Id>),
     /// What is new to the one asked.

@@ -1,9 +1,10 @@
 //! The node: everything a peer is, as one value. Requests, replies and timers go in; calls, timers and
 //! results come out. `serve` and `handle` only dispatch.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::contacts::Contacts;
+use crate::contacts::{Contacts, Departure};
 use crate::detector::{Detector, Verdict};
 use crate::dial_back::Door;
 use crate::fingers::FingerTable;
@@ -62,6 +63,12 @@ pub struct Node {
     pub(crate) complete: Option<Id>,
     /// Where the arcs start that this peer keeps, nearest first: its own, then those it copies, as far as told.
     pub(crate) kept_from: Vec<Id>,
+    /// Where they all started at the last repair, if that was known.
+    pub(crate) kept_lately: Option<Id>,
+    /// Since it became one.
+    pub(crate) member_for: Duration,
+    /// Publishers that were held to be gone and live, and for how long it has been known that they do.
+    pub(crate) doubts: BTreeMap<Id, Duration>,
     /// Poked since the last regular round.
     pub(crate) poked: bool,
     /// A predecessor that was handed its arc before this peer knew all of it.
@@ -104,6 +111,9 @@ impl Node {
             keeper: Keeper::default(),
             complete: None,
             kept_from: Vec::new(),
+            kept_lately: None,
+            doubts: BTreeMap::new(),
+            member_for: Duration::ZERO,
             poked: false,
             owes: None,
             steady: Duration::ZERO,
@@ -192,10 +202,7 @@ impl Node {
             Request::Renew { services, sequence, arcs, all } => {
                 Ok(self.serve_renew(from, &services, sequence, &arcs, all))
             }
-            Request::Publish(batch) => {
-                self.keeper.publish(from, &batch);
-                Ok(Response::Published(self.kept_arc()))
-            }
+            Request::Publish(batch) => Ok(self.serve_publish(from, &batch)),
             Request::Moved(arc) => {
                 self.publisher.confirm(from.id, from.id, &arc);
                 self.drive_publisher(out);
@@ -239,6 +246,7 @@ impl Node {
                 Timer::Repair => self.repair(out),
                 Timer::Reunite => self.reunite(out),
                 Timer::Gossip => self.gossip(out),
+                Timer::Publish => self.drive_publisher(out),
                 Timer::Tick => self.tick(after, out),
             },
         }
@@ -309,6 +317,7 @@ impl Node {
         if peer.id == self.me.id {
             return;
         }
+        self.doubt(peer);
         self.detector.meet(peer);
         self.detector.revive(peer);
         self.reunion.forget(peer.id);
@@ -324,6 +333,9 @@ impl Node {
     fn observe(&mut self, peer: &Peer, outcome: &Outcome, out: &mut Vec<Output>) {
         if peer.incarnation == 0 || peer.id == self.me.id || self.status == Status::Joining {
             return;
+        }
+        if matches!(outcome, Outcome::Answer(_) | Outcome::Busy) {
+            self.doubt(peer);
         }
         match self.detector.observe(peer, outcome, self.config.give_up) {
             Verdict::Lives => {
@@ -350,15 +362,15 @@ impl Node {
     fn give_up(&mut self, peer: &Peer, out: &mut Vec<Output>) {
         out.push(Output::Event(Event::GivenUp(peer.clone())));
         self.reunion.remember(peer);
-        self.bury(peer, out);
+        self.bury(peer, Departure::Failed, out);
     }
 
     /// A peer counts as dead from now on: every pointer to this life of it goes, but for the predecessor,
     /// which rectify replaces once its own predecessor notifies.
-    pub(crate) fn bury(&mut self, peer: &Peer, out: &mut Vec<Output>) {
+    pub(crate) fn bury(&mut self, peer: &Peer, departure: Departure, out: &mut Vec<Output>) {
         self.detector.give_up(peer);
         let stands = |known: &Peer| known.id == peer.id && known.incarnation <= peer.incarnation;
-        self.contacts.bury(peer);
+        self.contacts.bury(peer, departure);
         self.fingers.remove(peer.id);
         self.publisher.lose(peer.id);
         let head = self.successors.first().is_some_and(stands);
@@ -398,9 +410,12 @@ impl Node {
         self.contacts.pass(after);
         self.gossip.pass(after);
         for publisher in self.keeper.pass(after, self.config.lease) {
+            self.doubt_expired(&publisher);
             out.push(Output::Event(Event::LeaseExpired(publisher)));
         }
-        self.publisher.pass(after);
+        self.publisher.pass(after, self.config.lease);
+        self.member_for = self.member_for.saturating_add(after);
+        self.pass_doubts(after);
         self.grow_steady(after);
         self.drive_publisher(out);
     }
@@ -462,6 +477,11 @@ impl Node {
     /// Peers seen lately.
     pub fn contacts(&self) -> &Contacts {
         &self.contacts
+    }
+
+    /// Peers that did not answer it lately and are not given up.
+    pub fn suspects(&self) -> impl Iterator<Item = &Peer> {
+        self.detector.suspects()
     }
 
     /// Why it has not joined, in words; empty where there is no trouble.

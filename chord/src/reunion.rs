@@ -61,6 +61,11 @@ impl Reunion {
         self.remembered.insert(peer.id, (stranger, Duration::ZERO));
     }
 
+    /// Who was given up in this time and has not spoken to this peer since.
+    pub(crate) fn given_up_within(&self, time: Duration) -> impl Iterator<Item = Id> {
+        self.remembered.iter().filter(move |(_, (_, age))| *age < time).map(|(id, _)| *id)
+    }
+
     /// A peer spoke, or said goodbye.
     pub(crate) fn forget(&mut self, id: Id) {
         self.remembered.remove(&id);

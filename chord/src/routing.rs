@@ -1,6 +1,8 @@
 //! What a peer's own tables say about a key: whose it is, and who comes closer.
 
-use crate::index::{Entry, KeptArc, Reading, Source};
+use std::sync::Arc;
+
+use crate::index::{File, KeptArc, Reading, Search, Source};
 use crate::interface::Status;
 use crate::message::{Ownership, Read, Rejection, Response};
 use crate::{Id, Node, Peer};
@@ -26,14 +28,17 @@ impl Node {
         match read {
             Read::Own(limit) => return Ok(Response::Reading(self.own(key, limit))),
             Read::Copies(limit) => return Ok(Response::Reading(self.copies(key, limit))),
-            Read::Nothing | Read::Key(_) | Read::Range(_) => {}
+            Read::SearchCopies(search) => {
+                return Ok(Response::Reading(self.search_copies(key, &search)));
+            }
+            Read::Nothing | Read::Key(_) | Read::Range(_) | Read::Search(_) => {}
         }
         if self.status != Status::Member {
             return Err(Rejection::NotMember);
         }
         Ok(match self.next_hop(key, avoid, last) {
             Hop::Mine if self.is_waking() => return Err(Rejection::Busy),
-            Hop::Mine => Response::Owner(Box::new(self.ownership(key, read))),
+            Hop::Mine => Response::Owner(Box::new(self.ownership(key, &read))),
             Hop::Closer { peers, last } => Response::Closer { peers, last },
         })
     }
@@ -78,6 +83,23 @@ impl Node {
         peers.into_iter().take(NAMED).cloned().collect()
     }
 
+    /// Who passes a message on to all peers between `from` and `until`, at most `count` of them in ring order: each to
+    /// those behind it, up to the next one. The first is the nearest that is known, so that together they reach
+    /// everybody, whoever knows whom, as long as each knows its successor.
+    pub fn delegates(&self, from: Id, until: Id, avoid: &[Id], count: usize) -> Vec<Peer> {
+        let usable = |peer: &&Peer| {
+            peer.id.is_between(from, until) && peer.id != self.me.id && !avoid.contains(&peer.id)
+        };
+        let usable = |peer: &&Peer| usable(peer) && !self.detector.is_given_up(peer);
+        let known =
+            self.contacts.from(from.next()).chain(self.successors.as_slice()).chain(&self.predecessor);
+        let mut known: Vec<&Peer> = known.filter(usable).collect();
+        known.sort_by_key(|peer| from.distance_to(peer.id));
+        known.dedup_by_key(|peer| peer.id);
+        let each = known.len().div_ceil(count.max(1)).max(1);
+        known.into_iter().step_by(each).cloned().collect()
+    }
+
     /// The first contact or finger at or behind a place that is neither to be avoided nor suspected.
     pub(crate) fn next_known(&self, from: Id, avoid: &[Id]) -> Option<&Peer> {
         let usable = |peer: &&Peer| !avoid.contains(&peer.id) && self.is_usable(peer);
@@ -94,13 +116,19 @@ impl Node {
         (key == next.id || !self.me.id.is_between(key, next.id)).then(|| next.clone())
     }
 
+    /// Nobody has told this peer that another one is dead.
+    pub(crate) fn is_alive(&self, peer: &Peer) -> bool {
+        !self.detector.is_given_up(peer) && !self.contacts.is_gone(peer)
+    }
+
     /// This peer's claim to a key.
-    pub(crate) fn ownership(&self, key: Id, read: Read) -> Ownership {
-        let alive = |peer: &Peer| !self.detector.is_given_up(peer);
+    pub(crate) fn ownership(&self, key: Id, read: &Read) -> Ownership {
+        let alive = |peer: &Peer| self.is_alive(peer);
         let mut reading = match read {
-            Read::Key(limit) => self.keeper.read(key, limit, alive),
-            Read::Range(limit) => self.keeper.read_range(key, self.me.id, limit, alive),
-            Read::Nothing | Read::Own(_) | Read::Copies(_) => Reading::default(),
+            Read::Key(limit) => self.keeper.read(key, *limit, alive),
+            Read::Range(limit) => self.keeper.read_range(key, self.me.id, *limit, alive),
+            Read::Search(search) => self.keeper.search(search, (self.arc_from(), self.me.id), alive),
+            Read::Nothing | Read::Own(_) | Read::Copies(_) | Read::SearchCopies(_) => Reading::default(),
         };
         // The asker may know that the predecessor is dead before this peer does.
         reading.complete = self.is_arc_complete() && self.is_complete_for(key);
@@ -109,19 +137,27 @@ impl Node {
     }
 
     pub(crate) fn copies(&self, key: Id, limit: usize) -> Reading {
-        let alive = |peer: &Peer| !self.detector.is_given_up(peer);
+        let alive = |peer: &Peer| self.is_alive(peer);
         Reading { complete: self.is_complete_for(key), ..self.keeper.read(key, limit, alive) }
     }
 
+    /// Of copies it matters little whose arc they lie in: an entry that is told twice counts once.
+    pub(crate) fn search_copies(&self, key: Id, search: &Search) -> Reading {
+        let alive = |peer: &Peer| self.is_alive(peer);
+        let all = (self.me.id, self.me.id);
+        Reading { complete: self.is_complete_for(key), ..self.keeper.search(search, all, alive) }
+    }
+
     pub(crate) fn own(&self, key: Id, limit: usize) -> Reading {
-        let source = |entry: &Entry| Source {
+        let source = |file: &Arc<File>| Source {
             publisher: self.me.clone(),
             services: self.services.clone(),
-            entry: entry.clone(),
+            file: file.clone(),
             alive: true,
         };
-        let sources: Vec<Source> = self.publisher.entries(key).take(limit).map(source).collect();
-        Reading { total: self.publisher.entries(key).count() as u64, sources, complete: false, next: None }
+        let files = self.publisher.listing().under(key);
+        let sources = files.iter().take(limit).map(source).collect();
+        Reading { total: files.len() as u64, sources, ..Reading::default() }
     }
 }
 

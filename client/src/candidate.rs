@@ -3,9 +3,9 @@
 use chord_client::ClientError;
 use chord_client::choice::{self, Content, DigestPrefix, Unclear};
 use chord_client::views::{digest_text, hex};
-use chordial_proto::chord_v1::Source;
+use chordial_proto::chord_v1::{Peer, Source};
 
-use crate::output::{count, size};
+use crate::output::{count, safe, size};
 
 /// One place to fetch a file from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Candidate {
     pub peer: String,
     /// The holder's identifier.
     pub id: String,
+    /// The holder, as the index knows it.
+    pub holder: Peer,
     /// The holder's transfer port, as it was published.
     pub transfer: String,
     /// Relative to the holder's directory.
@@ -33,8 +35,9 @@ impl From<Source> for Candidate {
         let publisher = source.publisher.unwrap_or_default();
         let entry = source.entry.unwrap_or_default();
         Self {
-            peer: publisher.name,
+            peer: publisher.name.clone(),
             id: hex(&publisher.id),
+            holder: publisher,
             transfer: source.services.unwrap_or_default().transfer,
             path: entry.path,
             size: entry.size,
@@ -84,7 +87,7 @@ fn several(contents: Vec<Content>) -> ClientError {
         text.push_str(&format!("\n{digest}  {}, {holders}", size(content.size)));
         for place in content.sources.into_iter().map(Candidate::from) {
             let state = if place.alive { "" } else { "  (given up)" };
-            text.push_str(&format!("\n    {}: {:?}{state}", place.peer, place.path));
+            text.push_str(&format!("\n    {}: {:?}{state}", safe(&place.peer), place.path));
         }
     }
     ClientError::Failed(text)
@@ -92,7 +95,7 @@ fn several(contents: Vec<Content>) -> ClientError {
 
 #[cfg(test)]
 mod tests {
-    use chordial_proto::chord_v1::{Entry, Peer};
+    use chordial_proto::chord_v1::Entry;
 
     use super::*;
 

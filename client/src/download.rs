@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chord_client::views::{digest_text, hex};
-use chord_client::{ClientError, Holder};
+use chord_client::{ClientError, Holder, ServiceHosts};
 use chordial_proto::transfer_v1::FileHeader;
 use futures::StreamExt as _;
 
 use crate::candidate::Candidate;
-use crate::commands::transfer_port;
-use crate::output::{note, size};
+use crate::output::{safe, size};
 use crate::part::Part;
 use crate::progress::Progress;
 
@@ -48,11 +47,15 @@ pub type Given<'a> = (&'a Candidate, Option<String>);
 
 impl Download {
     /// Opens the part of `target`, with what an earlier run left of the same content; `None` is standard
-    /// output. All `candidates` are of one content.
+    /// output. All `candidates` are of one content. `progress` shows how far it is.
     ///
     /// # Errors
     /// As [`Part::open`].
-    pub fn open(target: Option<&Path>, candidates: &[Candidate]) -> Result<Self, ClientError> {
+    pub fn open(
+        target: Option<&Path>,
+        candidates: &[Candidate],
+        progress: Progress,
+    ) -> Result<Self, ClientError> {
         let mut hasher = blake3::Hasher::new();
         let mut written = 0;
         let (digest, all) = candidates.first().map_or((None, 0), |first| (first.digest, first.size));
@@ -69,7 +72,7 @@ impl Download {
                     part.restart()?;
                 }
                 if written > 0 {
-                    note(&format!(
+                    progress.say(&format!(
                         "resuming {} at {} %: {} of {} are here already",
                         target.display(),
                         (u128::from(written) * 100).checked_div(u128::from(all)).unwrap_or(100),
@@ -80,7 +83,6 @@ impl Download {
                 Sink::Part(part)
             }
         };
-        let progress = Progress::new("downloading");
         Ok(Self { sink, hasher, written, received: 0, resumed: written > 0, progress })
     }
 
@@ -96,12 +98,13 @@ impl Download {
     pub async fn try_all<'a>(
         &mut self,
         candidates: &'a [Candidate],
+        hosts: &ServiceHosts,
         timeout: Duration,
     ) -> Result<Given<'a>, Fault> {
         let mut worst: Option<ClientError> = None;
         for (index, candidate) in candidates.iter().enumerate() {
             let error = loop {
-                let outcome = self.try_one(candidate, timeout).await;
+                let outcome = self.try_one(candidate, hosts, timeout).await;
                 self.progress.clear();
                 match outcome {
                     Ok(digest) => return Ok((candidate, digest)),
@@ -114,13 +117,17 @@ impl Download {
                         if !again {
                             break error;
                         }
-                        note("what an earlier run left does not fit; starting anew");
+                        self.progress.say("what an earlier run left does not fit; starting anew");
                     }
                     Err(fault) => return Err(fault),
                 }
             };
             if let Some(next) = candidates.get(index + 1) {
-                note(&format!("{}: {error}; trying {}", candidate.peer, next.peer));
+                self.progress.say(&format!(
+                    "{}: {error}; trying {}",
+                    safe(&candidate.peer),
+                    safe(&next.peer)
+                ));
             }
             if worst.as_ref().is_none_or(|worst| gravity(&error) >= gravity(worst)) {
                 worst = Some(error);
@@ -130,14 +137,19 @@ impl Download {
         Err(Fault::Holder(worst.unwrap_or_else(none)))
     }
 
-    async fn try_one(&mut self, from: &Candidate, timeout: Duration) -> Result<Option<String>, Fault> {
+    async fn try_one(
+        &mut self,
+        from: &Candidate,
+        hosts: &ServiceHosts,
+        timeout: Duration,
+    ) -> Result<Option<String>, Fault> {
         if self.written > 0 && from.digest == Some(*self.hasher.finalize().as_bytes()) {
             return Ok(from.digest.and_then(|digest| digest_text(&digest)));
         }
         if self.written > 0 && self.written >= from.size {
             return Err(Fault::Holder(ClientError::Integrity("what has arrived is another file".to_owned())));
         }
-        let address = transfer_port(&from.transfer, &from.peer).map_err(Fault::Holder)?;
+        let address = hosts.address(&from.holder, "transfer", &from.transfer).map_err(Fault::Holder)?;
         let holder = Holder::connect(&address, timeout).await.map_err(Fault::Holder)?;
         let opened = holder.open(&from.path, self.written, 0).await;
         let (header, mut bytes) = opened.map_err(|error| {
@@ -160,7 +172,7 @@ impl Download {
         match promised {
             Some(promised) if promised != arrived => Err(Fault::Holder(ClientError::Integrity(format!(
                 "the bytes from {} are not the promised ones: BLAKE3 {}, promised {}",
-                from.peer,
+                safe(&from.peer),
                 hex(&arrived),
                 hex(&promised)
             )))),
@@ -220,11 +232,11 @@ impl Download {
 
     /// What can be continued another time stays.
     pub fn give_up(self, error: &ClientError, candidates: &[Candidate]) {
-        let Sink::Part(part) = self.sink else { return };
+        let Self { sink: Sink::Part(part), progress, written, .. } = self else { return };
         let known = candidates.first().is_some_and(|candidate| candidate.digest.is_some());
         let useless = matches!(error, ClientError::Integrity(_) | ClientError::Changed(_));
-        match known && self.written > 0 && !useless {
-            true => note("what has arrived is kept; the same command goes on from there"),
+        match known && written > 0 && !useless {
+            true => progress.say("what has arrived is kept; the same command goes on from there"),
             false => part.discard(),
         }
     }
@@ -252,7 +264,8 @@ fn promised(from: &Candidate, header: &FileHeader) -> Result<Option<[u8; 32]>, C
         true => Ok(Some(digest)),
         false => Err(ClientError::Changed(format!(
             "{:?} at {} is no longer the file that the index promised",
-            header.path, from.peer
+            header.path,
+            safe(&from.peer)
         ))),
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 
+use crate::text::shown;
+
 /// Why an answer did not come. The texts are complete sentences for people, without what to do next where
 /// only the caller knows that.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,21 @@ pub enum ClientError {
     /// The peer does not allow it.
     #[error("{0}")]
     Denied(String),
+    /// A peer says that one of its services is at an address that is not its own, which is not dialled.
+    #[error(
+        "{peer} says that its {service} service is at {address}, which is not its own host{}: not dialled",
+        if own.is_empty() { String::new() } else { format!(" {own}") }
+    )]
+    Elsewhere {
+        /// The peer's name.
+        peer: String,
+        /// Which service.
+        service: &'static str,
+        /// The URL that was not dialled.
+        address: String,
+        /// The host of its chord address.
+        own: String,
+    },
     /// There is such a file already.
     #[error("{0}")]
     Exists(String),
@@ -67,7 +84,7 @@ impl ClientError {
     /// The exit code of a program that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Failed(_) | Self::Busy(_) | Self::Denied(_) | Self::Exists(_) => 1,
+            Self::Failed(_) | Self::Busy(_) | Self::Denied(_) | Self::Elsewhere { .. } | Self::Exists(_) => 1,
             Self::Usage(_) => 2,
             Self::Unreachable { .. } | Self::WrongService { .. } => 3,
             Self::NotFound(_) => 4,
@@ -81,7 +98,8 @@ impl ClientError {
         let address = address.to_owned();
         let message = || match status.message() {
             "" => format!("{address} answered {:?} without a reason", status.code()),
-            text => text.to_owned(),
+            // One line: it could pass for another message of this program.
+            text => shown(text).into_owned(),
         };
         match status.code() {
             Code::ResourceExhausted => Self::Busy(message()),

@@ -13,8 +13,9 @@ use chordial_proto::transfer_v1::{
     TransferServiceDownloadResponse,
 };
 use futures::{Stream, stream};
+use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Extensions, Request, Status, Streaming};
 
 use crate::address::Address;
 use crate::client::answered;
@@ -30,6 +31,7 @@ pub struct Holder {
     pub(crate) channel: Channel,
     pub(crate) address: String,
     pub(crate) timeout: Duration,
+    metadata: MetadataMap,
 }
 
 impl Holder {
@@ -44,7 +46,12 @@ impl Holder {
 
     /// Over a channel that the caller keeps; `address` is what errors call the holder.
     pub fn new(channel: Channel, address: impl Into<String>, timeout: Duration) -> Self {
-        Self { channel, address: address.into(), timeout }
+        Self { channel, address: address.into(), timeout, metadata: MetadataMap::new() }
+    }
+
+    /// Every download carries this metadata, such as a trace's.
+    pub fn carrying(self, metadata: MetadataMap) -> Self {
+        Self { metadata, ..self }
     }
 
     /// Bytes of the file at `path` from `offset` on, `length` of them, 0 for all. The header says what
@@ -63,6 +70,7 @@ impl Holder {
     ) -> Result<(FileHeader, ByteStream), ClientError> {
         let mut service = TransferServiceClient::new(self.channel.clone());
         let request = TransferServiceDownloadRequest { path: path.to_owned(), offset, length };
+        let request = Request::from_parts(self.metadata.clone(), Extensions::default(), request);
         let mut parts = match tokio::time::timeout(self.timeout, service.download(request)).await {
             Ok(Ok(response)) => response.into_inner(),
             Ok(Err(status)) => return Err(failure(&status, &self.address, self.timeout)),

@@ -9,15 +9,20 @@
 mod address;
 pub mod choice;
 mod client;
+pub mod clock;
 mod error;
 mod holder;
+mod own;
+pub mod reach;
 pub mod rest;
+pub mod text;
 mod upload;
 pub mod views;
 mod wrong_port;
 
 pub use address::{Address, CHORD_PORT};
-pub use client::Client;
+pub use client::{Client, Events, Matches};
 pub use error::ClientError;
 pub use holder::{ByteStream, Holder};
+pub use own::{ServiceHost, ServiceHosts};
 pub use wrong_port::explain;

@@ -1,15 +1,23 @@
 //! The only place that prints. Results go to standard output, everything else to standard error. What came
-//! from a peer may hold any character: nothing reaches a terminal that could move its cursor or turn its
-//! text around.
+//! from a peer may hold any character: each such text is [`safe`] before it is part of a line, and nothing that
+//! could move a terminal's cursor or turn its text around leaves this module.
+
+pub mod paint;
+pub mod screen;
+mod table;
+pub mod width;
+mod wrap;
 
 use std::io::{self, Write};
 
 use chord_client::ClientError;
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
+use chord_client::text::{json, lines, shown};
 use serde::Serialize;
 
 use crate::args::Format;
+use paint::escaped;
+use screen::screen;
+pub use table::{Column, table};
 
 /// Where results go.
 pub struct Output {
@@ -28,15 +36,61 @@ impl Output {
     /// Where standard output takes no more. A reader that has gone away is no error.
     pub fn show<T: Serialize>(&self, view: &T, people: impl FnOnce(&T) -> String) -> Result<(), ClientError> {
         let mut text = match self.format {
-            Format::Table => people(view),
-            Format::Json => serde_json::to_string_pretty(view)
-                .map_err(|error| ClientError::Failed(format!("the answer has no JSON form: {error}")))?,
+            Format::Table => {
+                let text = escaped(&people(view), lines);
+                screen().width.map_or_else(|| text.clone(), |most| wrap::wrap(&text, most))
+            }
+            Format::Json => json(&serde_json::to_string_pretty(view).map_err(no_form)?).into_owned(),
         };
         if !text.ends_with('\n') {
             text.push('\n');
         }
         print(text.as_bytes())
     }
+
+    /// Prints a part of a result that programs get as a whole later.
+    ///
+    /// # Errors
+    /// As [`Output::show`].
+    pub fn for_people(&self, text: &str) -> Result<(), ClientError> {
+        match self.format {
+            Format::Table => print(lines(text).as_bytes()),
+            Format::Json => Ok(()),
+        }
+    }
+
+    /// Prints the view on a line of its own, as JSON or as what `people` makes of it. False: the reader has gone away.
+    ///
+    /// # Errors
+    /// Where standard output takes no more.
+    pub fn line<T: Serialize>(
+        &self,
+        view: &T,
+        people: impl FnOnce(&T) -> String,
+    ) -> Result<bool, ClientError> {
+        let mut text = match self.format {
+            Format::Table => escaped(&people(view), shown),
+            Format::Json => json(&serde_json::to_string(view).map_err(no_form)?).into_owned(),
+        };
+        text.push('\n');
+        write(text.as_bytes())
+    }
+
+    /// Prints the view on a line of its own where programs read, and nothing for people. False: the reader has gone
+    /// away.
+    ///
+    /// # Errors
+    /// Where standard output takes no more.
+    pub fn json_line<T: Serialize>(&self, view: &T) -> Result<bool, ClientError> {
+        match self.format {
+            Format::Table => Ok(true),
+            Format::Json => self.line(view, |_| String::new()),
+        }
+    }
+}
+
+fn no_form(error: serde_json::Error) -> ClientError {
+    ClientError::Failed(format!("the answer has no JSON form: {error}"))
 }
 
 /// Writes a result to standard output.
@@ -44,20 +98,23 @@ impl Output {
 /// # Errors
 /// Where that takes no more. A reader that has gone away is no error.
 pub fn print(bytes: &[u8]) -> Result<(), ClientError> {
+    write(bytes).map(drop)
+}
+
+/// As [`print()`]; false: the reader has gone away.
+fn write(bytes: &[u8]) -> Result<bool, ClientError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(ClientError::Failed(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(ClientError::Failed(format!("cannot write to standard output: {error}"))),
     }
 }
 
 /// Says something on standard error; lines stay lines.
 pub fn note(text: &str) {
-    let lines: Vec<String> = text.lines().map(safe).collect();
     // Nobody is left to be told that standard error is closed.
-    let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
+    let _ = writeln!(io::stderr().lock(), "{}", lines(text.trim_end_matches('\n')));
 }
 
 /// An error, on standard error.
@@ -65,30 +122,9 @@ pub fn complain(text: &str) {
     note(&format!("chord-cli: {text}"));
 }
 
-/// The text with every character escaped that controls a terminal or the direction of text.
+/// What came from outside, as a part of a line (see [`chord_client::text`]).
 pub fn safe(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        let treacherous = character.is_control()
-            || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(character, '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
-        match treacherous {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
-        }
-    }
-    shown
-}
-
-/// At most `most` characters; what is cut off leaves an ellipsis.
-pub fn shorten(text: &str, most: usize) -> String {
-    let text = safe(text);
-    if text.chars().count() <= most {
-        return text;
-    }
-    let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
-    short.push('…');
-    short
+    shown(text).into_owned()
 }
 
 /// A size in the unit that suits it.
@@ -121,56 +157,13 @@ pub fn short_id(id: &str) -> String {
     id.chars().take(10).collect()
 }
 
-/// A column's title, and whether it holds numbers.
-pub type Column<'a> = (&'a str, bool);
-
-/// A table without borders, so that its columns can be cut by programs, too.
-pub fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header(columns.iter().map(|(title, _)| safe(title)).collect::<Vec<_>>());
-    for row in rows {
-        table.add_row(row.iter().map(|cell| safe(cell)).collect::<Vec<_>>());
-    }
-    let last = columns.len().saturating_sub(1);
-    for (index, (_, number)) in columns.iter().enumerate() {
-        if let Some(column) = table.column_mut(index) {
-            column.set_padding((0, if index == last { 0 } else { 2 }));
-            if *number {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-    }
-    table.trim_fmt()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_cannot_play_tricks_on_a_terminal() {
-        assert_eq!(safe("a b 🦀 é"), "a b 🦀 é");
-        assert_eq!(safe("\u{1b}[2J\n\u{9b}"), "\\u{1b}[2J\\n\\u{9b}");
-        assert_eq!(safe("cod\u{202e}fdp.exe"), "cod\\u{202e}fdp.exe");
-    }
-
-    #[test]
     fn sizes_read_well() {
         let shown = [0, 1023, 1024, 1_048_575, 48_213, u64::MAX].map(size);
         assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "1.0 MiB", "47.1 KiB", "16.0 EiB"]);
-    }
-
-    #[test]
-    fn tables_are_aligned_and_safe() {
-        let rows = [vec!["a".to_owned(), "12".to_owned()], vec!["b\u{7}".to_owned(), "3".to_owned()]];
-        let text = table(&[("name", false), ("files", true)], rows);
-        assert_eq!(text, "name    files\na          12\nb\\u{7}      3");
-    }
-
-    #[test]
-    fn long_names_are_cut() {
-        assert_eq!(shorten("abcdef", 6), "abcdef");
-        assert_eq!(shorten("abcdefg", 6), "abcde…");
     }
 }

@@ -377,7 +377,8 @@ async fn packagers_get_completions_and_pages_without_a_peer() {
     let folder = here();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run("http://127.0.0.1:1", folder.path(), &["completions", shell]).await;
-        assert!(code(&script) == Some(0) && out(&script).contains("fingers"), "{shell}: {}", err(&script));
+        let asks = out(&script).contains("COMPLETE") && out(&script).contains("chord-cli");
+        assert!(code(&script) == Some(0) && asks, "{shell}: {}", err(&script));
     }
     assert_eq!(code(&run("http://127.0.0.1:1", folder.path(), &["completions", "cmd"]).await), Some(2));
     let page = run("http://127.0.0.1:1", folder.path(), &["man"]).await;
@@ -389,6 +390,8 @@ async fn packagers_get_completions_and_pages_without_a_peer() {
         assert!(names.iter().any(|name| name == page), "no {page}: {names:?}");
     }
     assert_eq!(code(&run("http://127.0.0.1:1", folder.path(), &["man", "--dir", "none"]).await), Some(1));
+    let unknown = run("http://127.0.0.1:1", folder.path(), &["schema", "man"]).await;
+    assert!(code(&unknown) == Some(2) && err(&unknown).contains("ring, node"), "{}", err(&unknown));
 }
 
 #[tokio::test]
@@ -404,6 +407,7 @@ async fn every_result_may_be_cut_off_by_its_reader() {
         &["fingers"],
         &["man"],
         &["completions", "zsh"],
+        &["schema", "get"],
     ] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chord-cli"))
             .current_dir(folder.path())
@@ -480,7 +484,14 @@ async fn node_lookup_and_echo_answer() {
         assert_eq!(body[key], whole[key], "{key}");
     }
     let trace = out(&run(&fake.chord_url(), folder.path(), &["lookup", "a", "--trace"]).await);
-    assert!(trace.contains("0.31 ms"), "{trace}");
+    assert!(trace.contains("0.31 ms  owner") && trace.contains("is the first peer at or behind"), "{trace}");
+    for command in ["node", "fingers"] {
+        let own = body["name"].as_str().expect("a name");
+        let of_itself = out(&run(&fake.chord_url(), folder.path(), &[command, "--of", own]).await);
+        assert!(of_itself.contains(own), "{of_itself}");
+        let nobody = run(&fake.chord_url(), folder.path(), &[command, "--of", "p9"]).await;
+        assert_eq!(code(&nobody), Some(4), "{nobody:?}");
+    }
     let key = "ab".repeat(20);
     let lookup = run(&fake.chord_url(), folder.path(), &["lookup", "--key", &key, "--output", "json"]).await;
     let body: Value = serde_json::from_str(&out(&lookup)).expect("JSON");
@@ -516,8 +527,8 @@ async fn wrong_usage_has_its_own_code() {
     let folder = here();
     for arguments in [
         &["nonsense"][..],
-        &["search", "a"],
-        &["watch"],
+        &["search"],
+        &["watch", "--files", "--peers"],
         &["find"],
         &["--timeout", "5", "node"],
         &["ls", "--all", "--of", "p"],

@@ -14,6 +14,11 @@ mod wire {
             tonic::include_proto!("catalog.v1");
         }
     }
+    pub mod metrics {
+        pub mod v1 {
+            tonic::include_proto!("metrics.v1");
+        }
+    }
     pub mod transfer {
         pub mod v1 {
             tonic::include_proto!("transfer.v1");
@@ -27,6 +32,8 @@ pub mod convert;
 pub use wire::catalog::v1 as catalog_v1;
 /// Ring, index and node.
 pub use wire::chord::v1 as chord_v1;
+/// What a process counts.
+pub use wire::metrics::v1 as metrics_v1;
 /// Echo services and real transfers.
 pub use wire::transfer::v1 as transfer_v1;
 

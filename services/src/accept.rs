@@ -1,23 +1,41 @@
-//! Accepting connections: never more at a time than a listener may have, and never in a spin where the system
-//! has no room for one more.
+//! Accepting connections: everybody gets in, never more stay than a listener may have, and never in a spin where
+//! the system has no room for one more.
+
+mod fair;
+mod places;
+mod source;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use fair::{Fair, Share};
+pub use places::{Busy, Place, Places, Visit};
+pub use source::Source;
 
 /// The pause after a failed accept doubles from here to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// A listener with a bound. Connections beyond it wait in the system's queue, and are accepted when others end.
+/// What became of those that wanted too much at one port. Clones share the numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    /// Connections closed to make room for another one.
+    pub evicted: Counter,
+    /// Connections closed at once: their address held more than any other, and all of it was busy.
+    pub refused: Counter,
+    /// Requests refused because their address had made too many.
+    pub limited: Counter,
+}
+
+/// A listener with a bound, kept by [`Places`].
 #[derive(Debug)]
 pub struct Acceptor {
     listener: TcpListener,
-    free: Arc<Semaphore>,
+    places: Places,
     pause: Duration,
 }
 
@@ -28,26 +46,25 @@ pub struct Accepted {
     pub stream: TcpStream,
     /// Who has dialled.
     pub remote: SocketAddr,
-    /// Its place among those that may be open; free again when this is dropped.
-    pub place: OwnedSemaphorePermit,
+    /// Its place among those that may be open; where it is lost, the connection has to close.
+    pub place: Place,
 }
 
 impl Acceptor {
-    /// Accepts from `listener`, so that at most `most` connections are open at the same time.
-    pub fn new(listener: TcpListener, most: usize) -> Acceptor {
-        let most = most.min(Semaphore::MAX_PERMITS);
-        Acceptor { listener, free: Arc::new(Semaphore::new(most)), pause: PAUSE }
+    /// Accepts from `listener`, so that at most `most` connections are open at the same time, a quarter of them of one
+    /// address: that bounds the memory which it may use.
+    pub fn new(listener: TcpListener, most: usize, counts: Counts) -> Acceptor {
+        Acceptor { listener, places: Places::new((most, most.div_ceil(4)), counts), pause: PAUSE }
     }
 
-    /// The next connection. Waits while as many are open as may be, and after an error of the system.
-    /// Dropping this future loses no connection.
+    /// The next connection that gets a place. Waits after an error of the system. Dropping this future loses no
+    /// connection.
     pub async fn accept(&mut self) -> Accepted {
         loop {
-            // Nobody closes the semaphore.
-            let Ok(place) = self.free.clone().acquire_owned().await else { std::future::pending().await };
             match self.listener.accept().await {
                 Ok((stream, remote)) => {
                     self.pause = PAUSE;
+                    let Some(place) = self.places.take(remote.ip()) else { continue };
                     // Only a matter of latency: a socket that refuses it works as well.
                     let _ = stream.set_nodelay(true);
                     return Accepted { stream, remote, place };

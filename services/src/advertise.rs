@@ -11,6 +11,8 @@ use crate::config::{Advertise, HostPort, PeerConfig};
 
 /// How long looking up a friend's name may take.
 const LOOKUP: Duration = Duration::from_secs(2);
+/// Addresses of this machine that are told of.
+const CANDIDATES: usize = 32;
 /// Reserved for documentation (RFC 5737): no machine has it, so its route is the default route.
 const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
 
@@ -23,30 +25,86 @@ pub struct AdvertiseError {
     candidates: String,
 }
 
-/// The host that `config` advertises: an address (IPv6 without brackets) or a host name, without a port.
+/// The host that is advertised, and why it is this one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Advertised {
+    /// An address (IPv6 without brackets) or a host name, without a port.
+    pub host: String,
+    /// Which rule chose it, in words.
+    pub rule: String,
+    /// The addresses of this machine, 32 of them at most.
+    pub candidates: Vec<Candidate>,
+}
+
+/// An address of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Of which interface.
+    pub interface: String,
+    /// The address.
+    pub address: IpAddr,
+    /// Why it was not chosen, in words; none: it was.
+    pub skipped: Option<String>,
+}
+
+/// The host that `config` advertises.
 ///
 /// For `auto`, the first of these that exists: the address listened on, if it is a specific one; the address
 /// from which this machine reaches the friend, then the backup friend (loopback, if they are); the one of its
-/// default route; its first IPv4 address that is not loopback; 127.0.0.1.
-pub async fn resolve(config: &PeerConfig) -> Result<String, AdvertiseError> {
-    match &config.advertise {
-        Advertise::Host(host) => Ok(host.clone()),
-        Advertise::Auto => automatic(config).await,
+/// default route; its first IPv4 address that is neither loopback nor of a bridge for containers; 127.0.0.1.
+///
+/// # Errors
+/// There is no such address.
+pub async fn resolve(config: &PeerConfig) -> Result<Advertised, AdvertiseError> {
+    let own = interfaces();
+    let (host, rule) = match &config.advertise {
+        Advertise::Host(host) => (host.clone(), "`advertise` names it".to_owned()),
+        Advertise::Auto => automatic(config, &own).await?,
         Advertise::Interface(name) => {
-            let own = interfaces();
             let on_it = own.iter().filter(|(interface, _)| interface == name).map(|(_, address)| *address);
-            best(on_it).map(|address| address.to_string()).ok_or_else(|| {
+            let address = best(on_it).ok_or_else(|| {
                 refused(&format!("iface:{name}"), "there is no such interface with an address", &own)
-            })
+            })?;
+            (address.to_string(), format!("the best address of the interface that `advertise` names, {name}"))
         }
         Advertise::Network(network) => {
-            let own = interfaces();
             let inside = own.iter().map(|(_, address)| *address).filter(|address| network.contains(address));
-            best(inside).map(|address| address.to_string()).ok_or_else(|| {
+            let address = best(inside).ok_or_else(|| {
                 refused(&format!("cidr:{network}"), "no address of this machine lies in that network", &own)
-            })
+            })?;
+            (
+                address.to_string(),
+                format!("the best address in the network that `advertise` names, {network}"),
+            )
         }
-    }
+    };
+    let candidate = |(interface, address): &(String, IpAddr)| Candidate {
+        skipped: (address.to_string() != host).then(|| skipped(config, interface, address)),
+        interface: interface.clone(),
+        address: *address,
+    };
+    let candidates = own.iter().take(CANDIDATES).map(candidate).collect();
+    Ok(Advertised { host, rule, candidates })
+}
+
+/// Why an address was not chosen, in words.
+fn skipped(config: &PeerConfig, interface: &str, address: &IpAddr) -> String {
+    let why = match &config.advertise {
+        Advertise::Host(_) => "`advertise` names another one",
+        Advertise::Interface(name) if name != interface => "of another interface than `advertise` names",
+        Advertise::Network(network) if !network.contains(address) => {
+            "outside of the network that `advertise` names"
+        }
+        _ if config.ip.is_unspecified() && config.ip.is_ipv4() && address.is_ipv6() => {
+            "IPv6, and `ip` listens on IPv4 only"
+        }
+        _ if !config.ip.is_unspecified() => return format!("the peer listens on {} only", config.ip),
+        _ if address.is_loopback() => "loopback: only this machine reaches it",
+        _ if is_link_local(address) => "link-local: good on its own link only",
+        _ if is_bridge(interface) => "a bridge for containers or virtual machines of this machine",
+        _ => "the rule chose another one",
+    };
+    why.to_owned()
 }
 
 /// Whether a host can be reached from the whole Internet, as far as its address tells; false for names.
@@ -74,25 +132,28 @@ pub fn is_public(host: &str) -> bool {
     }
 }
 
-async fn automatic(config: &PeerConfig) -> Result<String, AdvertiseError> {
+async fn automatic(
+    config: &PeerConfig,
+    own: &[(String, IpAddr)],
+) -> Result<(String, String), AdvertiseError> {
     if !config.ip.is_unspecified() {
-        return Ok(config.ip.to_string());
+        return Ok((config.ip.to_string(), "the address that `ip` listens on".to_owned()));
     }
     for friend in config.friends() {
         if let Some(address) = towards(friend, config.ip).await {
-            return Ok(address.to_string());
+            return Ok((address.to_string(), format!("from it this machine reaches the friend {friend}")));
         }
     }
-    let own = interfaces();
-    let first =
-        || own.iter().map(|(_, address)| *address).find(|address| address.is_ipv4() && !is_local(address));
-    let lonely = || own.iter().map(|(_, address)| *address).find(IpAddr::is_loopback);
-    source(ANYWHERE)
-        .filter(|address| !is_local(address))
-        .or_else(first)
-        .or_else(lonely)
-        .map(|address| address.to_string())
-        .ok_or_else(|| refused("auto", "no address of this machine was found", &own))
+    let addresses = || own.iter().filter(|(_, address)| address.is_ipv4() && !is_local(address));
+    let first = || addresses().find(|(name, _)| !is_bridge(name)).or_else(|| addresses().next());
+    let lonely = || own.iter().find(|(_, address)| address.is_loopback());
+    let routed = source(ANYWHERE).filter(|address| !is_local(address));
+    routed
+        .map(|address| (address, "the address of the default route"))
+        .or_else(|| first().map(|(_, address)| (*address, "there is no default route: the first address")))
+        .or_else(|| lonely().map(|(_, address)| (*address, "this machine has no other address")))
+        .map(|(address, rule)| (address.to_string(), rule.to_owned()))
+        .ok_or_else(|| refused("auto", "no address of this machine was found", own))
 }
 
 /// The address from which this machine reaches a friend, of a kind that `ip` listens on.
@@ -113,6 +174,12 @@ fn source(target: SocketAddr) -> Option<IpAddr> {
     socket.connect(target).ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_unspecified()).then_some(address)
+}
+
+/// Whether an interface joins containers or virtual machines of this machine, by the names that such have.
+fn is_bridge(interface: &str) -> bool {
+    let known = ["docker", "br-", "veth", "virbr", "podman", "cni", "lxcbr", "lxdbr", "vmnet"];
+    known.iter().any(|prefix| interface.starts_with(prefix))
 }
 
 fn is_local(address: &IpAddr) -> bool {
@@ -139,7 +206,7 @@ fn interfaces() -> Vec<(String, IpAddr)> {
 
 fn refused(wanted: &str, why: &str, own: &[(String, IpAddr)]) -> AdvertiseError {
     let mut candidates: Vec<String> =
-        own.iter().take(32).map(|(name, address)| format!("{address} on {name}")).collect();
+        own.iter().take(CANDIDATES).map(|(name, address)| format!("{address} on {name}")).collect();
     if candidates.is_empty() {
         candidates.push("no address at all".into());
     }
@@ -152,7 +219,7 @@ mod tests {
 
     async fn advertised(settings: &[(&str, &str)]) -> Result<String, String> {
         let config = PeerConfig::from_settings(settings).unwrap();
-        resolve(&config).await.map_err(|error| error.to_string())
+        resolve(&config).await.map(|chosen| chosen.host).map_err(|error| error.to_string())
     }
 
     #[tokio::test]
@@ -178,6 +245,36 @@ mod tests {
             assert!(error.contains(wanted) && error.contains("127.0.0.1 on"), "{error}");
         }
         assert_eq!(advertised(&[("advertise", "peer.example")]).await.unwrap(), "peer.example");
+    }
+
+    #[tokio::test]
+    async fn what_was_not_chosen_has_a_reason() {
+        let reasons = async |settings: &[(&str, &str)]| {
+            let chosen = resolve(&PeerConfig::from_settings(settings).unwrap()).await.unwrap();
+            let loopback =
+                chosen.candidates.iter().find(|candidate| candidate.address.is_loopback()).unwrap();
+            (chosen.rule.clone(), loopback.skipped.clone().unwrap_or_default())
+        };
+        let (rule, why) = reasons(&[("advertise", "192.0.2.1")]).await;
+        assert_eq!((&*rule, &*why), ("`advertise` names it", "`advertise` names another one"));
+        let (rule, why) = reasons(&[("ip", "127.0.0.1")]).await;
+        assert_eq!((&*rule, &*why), ("the address that `ip` listens on", ""));
+        let (_, why) = reasons(&[("ip", "10.9.8.7")]).await;
+        assert_eq!(why, "the peer listens on 10.9.8.7 only");
+        let (rule, _) = reasons(&[("friend", "http://127.0.0.1:7300")]).await;
+        assert_eq!(rule, "from it this machine reaches the friend 127.0.0.1:7300");
+
+        let auto = PeerConfig::from_settings(&[]).unwrap();
+        for (interface, address, why) in [
+            ("lo", "127.0.0.1", "loopback"),
+            ("eth0", "169.254.1.1", "link-local"),
+            ("eth0", "2001:db8::1", "IPv6"),
+            ("docker0", "172.17.0.1", "bridge"),
+            ("wlan0", "10.1.1.1", "another"),
+        ] {
+            let said = skipped(&auto, interface, &address.parse().unwrap());
+            assert!(said.contains(why), "{interface} {address}: {said}");
+        }
     }
 
     #[test]

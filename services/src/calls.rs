@@ -17,7 +17,9 @@ use chordial_proto::chord_v1::node_service_client::NodeServiceClient;
 use chordial_proto::convert::{Answer, Outgoing};
 use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Response, Status};
+use tonic::{Code, Response, Status, Streaming};
+
+use crate::metrics::{End, Metrics, RingMetrics};
 
 /// Metadata of a refusal: the ring of the peer that refuses.
 pub const RING_METADATA: &str = "chord-ring";
@@ -25,9 +27,11 @@ pub const RING_METADATA: &str = "chord-ring";
 pub const VERSION_METADATA: &str = "chord-version";
 /// Largest message that is taken in, in bytes.
 pub const MAX_MESSAGE: usize = 4 << 20;
+/// Largest event that is taken in: a path and a few addresses, in bytes.
+const MAX_EVENT: usize = 64 << 10;
 
 /// Addresses that are kept connected; the one used longest ago makes room.
-const POOL: usize = 512;
+pub const POOL: usize = 512;
 /// How long a connection may take to be made; the call's own deadline is mostly shorter.
 const CONNECT: Duration = Duration::from_secs(3);
 /// Calls in a row without an answer after which the next one dials anew: the address of a name may have
@@ -44,9 +48,16 @@ pub enum Lane {
 }
 
 /// Calls other peers. Cheap to share behind an `Arc`; holds the pool of channels.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Calls {
     pool: Mutex<Pool>,
+    metrics: RingMetrics,
+}
+
+impl Default for Calls {
+    fn default() -> Calls {
+        Calls::counted(RingMetrics::new(&Metrics::new()))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -78,10 +89,32 @@ enum Failure {
     Deadline,
 }
 
+impl Failure {
+    fn end(&self) -> End {
+        match self {
+            Failure::Status(status) => End::Code(status.code()),
+            Failure::Refused => End::Refused,
+            Failure::Broken(_) => End::Broken,
+            Failure::Malformed(_) => End::Malformed,
+            Failure::Deadline => End::Silent,
+        }
+    }
+}
+
 impl Calls {
-    /// An empty pool.
+    /// An empty pool, whose calls nobody sees counted.
     pub fn new() -> Calls {
         Calls::default()
+    }
+
+    /// An empty pool.
+    pub fn counted(metrics: RingMetrics) -> Calls {
+        Calls { pool: Mutex::default(), metrics }
+    }
+
+    /// Where calls are counted, and what else the chord service does.
+    pub fn metrics(&self) -> &RingMetrics {
+        &self.metrics
     }
 
     /// Puts `request` to `to`, and waits for the answer until `within` has passed. Returns who answered (a
@@ -93,10 +126,10 @@ impl Calls {
         request: Request,
         within: Duration,
     ) -> (Peer, Outcome) {
-        let lane = lane(&request);
-        let outgoing = Outgoing::new(envelope, request);
-        let attempt = |channel| send(channel, outgoing.clone());
-        match self.attempt(&to.address, lane, within, attempt).await {
+        let (lane, method) = (lane(&request), method(&request));
+        // Made anew for a second attempt: entries are shared in a request, and copied in a message.
+        let attempt = |channel| send(channel, Outgoing::new(envelope.clone(), request.clone()));
+        match self.attempt(&to.address, lane, method, within, attempt).await {
             Ok((response, responder)) => {
                 let from = responder.filter(|_| to.incarnation == 0).unwrap_or_else(|| to.clone());
                 (from, Outcome::Answer(response))
@@ -112,11 +145,52 @@ impl Calls {
     pub async fn node(&self, address: &str, within: Duration) -> Result<wire::NodeInfo, String> {
         let ask = async |channel| {
             let mut client = NodeServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
-            client.get_node(wire::GetNodeRequest {}).await.map(Response::into_inner).map_err(failure)
+            client.get_node(wire::GetNodeRequest::default()).await.map(Response::into_inner).map_err(failure)
         };
-        let answer = self.attempt(&address.into(), Lane::Control, within, ask).await;
+        let answer =
+            self.attempt(&address.into(), Lane::Control, "chord.v1.NodeService/GetNode", within, ask).await;
         let response = answer.map_err(|failure| words(failure, within))?;
         response.node.ok_or_else(|| "its answer is empty".into())
+    }
+
+    /// Puts a query to `to`, which passes it on; its first answer has to come `within` a time.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words.
+    pub async fn scan(
+        &self,
+        to: &Peer,
+        request: wire::ScanRequest,
+        within: Duration,
+    ) -> Result<Streaming<wire::ScanResponse>, String> {
+        let ask = async |channel| {
+            let mut client = IndexServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+            client.scan(request.clone()).await.map(Response::into_inner).map_err(failure)
+        };
+        let answer = self.attempt(&to.address, Lane::Bulk, "chord.v1.IndexService/Scan", within, ask).await;
+        answer.map_err(|failure| words(failure, within))
+    }
+
+    /// What happens to the files that `to` shares itself, from `after` on, as events.proto has it; the first message
+    /// has to begin `within` a time.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words.
+    pub async fn own_files(
+        &self,
+        to: &Peer,
+        after: &str,
+        within: Duration,
+    ) -> Result<Streaming<wire::WatchEventsResponse>, String> {
+        let scope = wire::EventScope::OwnFiles.into();
+        let request = wire::WatchEventsRequest { after: after.to_owned(), scope };
+        let ask = async |channel| {
+            let mut client = NodeServiceClient::new(channel).max_decoding_message_size(MAX_EVENT);
+            client.watch_events(request.clone()).await.map(Response::into_inner).map_err(failure)
+        };
+        let method = "chord.v1.NodeService/WatchEvents";
+        let answer = self.attempt(&to.address, Lane::Bulk, method, within, ask).await;
+        answer.map_err(|failure| words(failure, within))
     }
 
     /// Asks the peer at `address` (host:port) what it keeps in these arcs, within the deadline. The digests
@@ -136,7 +210,8 @@ impl Calls {
             let mut client = NodeServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
             client.get_kept(request.clone()).await.map(Response::into_inner).map_err(failure)
         };
-        let answer = self.attempt(&address.into(), Lane::Bulk, within, ask).await;
+        let answer =
+            self.attempt(&address.into(), Lane::Bulk, "chord.v1.NodeService/GetKept", within, ask).await;
         let response = answer.map_err(|failure| words(failure, within))?;
         let kept = response.arcs.into_iter().map(ArcDigest::try_from).collect::<Result<Vec<_>, _>>();
         let kept = kept.map_err(|malformed| malformed.to_string())?;
@@ -146,16 +221,30 @@ impl Calls {
         }
     }
 
-    /// One attempt, and another one where a pooled connection turns out to be broken: only a fresh dial
-    /// tells whether anybody listens there now.
+    /// One call of `method`, counted: one attempt, and another one where a pooled connection turns out to be
+    /// broken: only a fresh dial tells whether anybody listens there now.
     async fn attempt<T, F: Future<Output = Result<T, Failure>>>(
         &self,
         address: &Arc<str>,
         lane: Lane,
+        method: &'static str,
         within: Duration,
         ask: impl Fn(Channel) -> F,
     ) -> Result<T, Failure> {
-        let deadline = Instant::now() + within;
+        let began = Instant::now();
+        let answer = self.try_twice(address, lane, began + within, ask).await;
+        let end = answer.as_ref().err().map_or(End::Code(Code::Ok), Failure::end);
+        self.metrics.made.ended(method, end, began.elapsed());
+        answer
+    }
+
+    async fn try_twice<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        address: &Arc<str>,
+        lane: Lane,
+        deadline: Instant,
+        ask: impl Fn(Channel) -> F,
+    ) -> Result<T, Failure> {
         loop {
             let (link, fresh) = self.link(address, lane).map_err(|e| Failure::Broken(e.to_string()))?;
             let answer = tokio::time::timeout_at(deadline, ask(link.channel.clone())).await;
@@ -241,6 +330,31 @@ fn words(failure: Failure, within: Duration) -> String {
 
 pub(crate) fn lane(request: &Request) -> Lane {
     if request.is_long() { Lane::Bulk } else { Lane::Control }
+}
+
+/// By which method it is asked.
+fn method(request: &Request) -> &'static str {
+    match request {
+        Request::Join => "chord.v1.ChordService/Join",
+        Request::Stabilize { .. } => "chord.v1.ChordService/Stabilize",
+        Request::Notify => "chord.v1.ChordService/Notify",
+        Request::Poke => "chord.v1.ChordService/Poke",
+        Request::Reunite { .. } => "chord.v1.ChordService/Reunite",
+        Request::Gossip { .. } => "chord.v1.ChordService/Gossip",
+        Request::Contacts { .. } => "chord.v1.ChordService/Contacts",
+        Request::Ping => "chord.v1.ChordService/Ping",
+        Request::Relay { .. } => "chord.v1.ChordService/Relay",
+        Request::Relayed { .. } => "chord.v1.ChordService/Relayed",
+        Request::NotifyFor { .. } => "chord.v1.ChordService/NotifyFor",
+        Request::Leave => "chord.v1.ChordService/Leave",
+        Request::NextHop { .. } => "chord.v1.ChordService/NextHop",
+        Request::Renew { .. } => "chord.v1.IndexService/Renew",
+        Request::Publish { .. } => "chord.v1.IndexService/Publish",
+        Request::Moved { .. } => "chord.v1.IndexService/Moved",
+        Request::Withdraw => "chord.v1.IndexService/Withdraw",
+        Request::HandOver { .. } => "chord.v1.IndexService/HandOver",
+        Request::Compare { .. } => "chord.v1.IndexService/Compare",
+    }
 }
 
 async fn send(channel: Channel, outgoing: Outgoing) -> Result<(chord::Response, Option<Peer>), Failure> {
@@ -399,6 +513,8 @@ mod tests {
             Routes::default(),
             &[],
             HealthReporter::new(),
+            crate::grpc::Limits::default(),
+            Metrics::new().served(crate::config::Service::Chord),
             cancel.clone(),
         ));
         let other = calls.node(&to.address, SECOND * 5).await.unwrap_err();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use chord_client::text::{lines, shown};
 use chord_peer::args::{Cli, Command, ConfigCommand, HealthArgs, RunArgs};
 use chord_peer::config::{self, ConfigError, Loaded, Sources};
 use chord_peer::state::StateFolder;
@@ -17,7 +18,16 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            eprint!("{}", lines(&error.render().to_string()));
+            return ExitCode::from(USAGE);
+        }
+        // Help, and the version.
+        Err(error) => error.exit(),
+    };
+    let outcome = match cli.command {
         Command::Run(args) => run(args),
         Command::Demo(args) => {
             descriptors::raise();
@@ -32,7 +42,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("chord-peer: {error:#}");
+            eprintln!("chord-peer: {}", lines(&format!("{error:#}")));
             ExitCode::from(FAILED)
         }
     }
@@ -86,7 +96,7 @@ fn ask_health(args: HealthArgs) -> anyhow::Result<u8> {
 
 /// Results go to standard output; a reader that has gone away (`| head`) is no failure.
 fn print(text: &str) -> anyhow::Result<u8> {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(lines(text).as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
         _ => Ok(0),
     }
@@ -94,13 +104,13 @@ fn print(text: &str) -> anyhow::Result<u8> {
 
 fn warn(loaded: &Loaded) {
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        eprintln!("warning: {}", shown(warning));
     }
 }
 
 fn refuse(error: &ConfigError) -> u8 {
     for problem in &error.problems {
-        eprintln!("error: {problem}");
+        eprintln!("error: {}", lines(problem));
     }
     if error.is_usage() { USAGE } else { FAILED }
 }

@@ -19,13 +19,14 @@ use crate::catalog::{Catalog, CatalogOptions};
 use crate::chord as chord_service;
 use crate::config::{HostPort, PeerConfig, Service};
 use crate::driver::{self, Handle};
+use crate::metrics::{Metrics, RingMetrics};
 use crate::state::{ServiceLock, StateFolder};
 use crate::{advertise, gateway, grpc, transfer};
 
 /// A graceful leave may take so long; then the services close, whatever is still open.
 const LEAVE: Duration = Duration::from_secs(5);
 /// The services may take so long to close.
-const CLOSE: Duration = Duration::from_secs(3);
+const CLOSE: Duration = Duration::from_millis(2500);
 /// From the start to the first note of which peers were met.
 const FIRST_NOTE: Duration = Duration::from_secs(1);
 /// Between two notes of them.
@@ -69,6 +70,7 @@ pub struct Peer {
     config: PeerConfig,
     addresses: Addresses,
     handle: Option<Handle>,
+    metrics: Metrics,
     cancel: CancellationToken,
     tasks: JoinSet<anyhow::Result<()>>,
     /// Locked as long as the services run.
@@ -79,6 +81,10 @@ pub struct Peer {
 struct Addresses {
     local: [HostPort; 4],
     advertised: [HostPort; 4],
+    /// None: the service does not run here.
+    listens: [Option<SocketAddr>; 4],
+    /// The host that is advertised, and why.
+    chosen: advertise::Advertised,
 }
 
 impl Addresses {
@@ -95,7 +101,17 @@ impl Addresses {
         let url = self.local(service).url();
         let endpoint =
             Endpoint::from_shared(url.clone()).with_context(|| format!("{url} of service {service}"))?;
-        Ok(endpoint.connect_timeout(Duration::from_secs(2)).tcp_nodelay(true))
+        Ok(endpoint
+            .connect_timeout(Duration::from_secs(2))
+            .tcp_nodelay(true)
+            // A stream that says nothing for long, on another machine, is noticed to be cut off.
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .keep_alive_timeout(Duration::from_secs(20)))
+    }
+
+    fn facts(&self, config: &PeerConfig) -> chord_service::Facts {
+        let of = |service: Service| (self.listens[service as usize], self.advertised(service).clone());
+        chord_service::Facts::new(config, self.chosen.clone(), of)
     }
 
     fn channel(&self, service: Service) -> anyhow::Result<Channel> {
@@ -122,6 +138,7 @@ impl Peer {
             addresses,
             config,
             handle: None,
+            metrics: Metrics::of(services),
             cancel: CancellationToken::new(),
             tasks: JoinSet::new(),
             _locks: locks,
@@ -160,13 +177,17 @@ impl Peer {
         let stranger = |address: &HostPort| ::chord::Peer::stranger(&address.to_string());
         let friends = self.config.friends().map(stranger).collect();
         let remembered = state.peers().iter().map(stranger).collect();
-        let handle =
-            driver::spawn(node, Arc::new(Calls::default()), friends, remembered, self.cancel.clone());
+        let calls = Arc::new(Calls::counted(RingMetrics::new(&self.metrics)));
+        let handle = driver::spawn(node, calls, friends, remembered, self.cancel.clone());
         let catalog = self.addresses.channel(Service::Catalog)?;
+        let events = chord_service::Events::start(handle.clone(), self.cancel.clone());
         let options = chord_service::Options {
             catalog: catalog.clone(),
             lookup_timeout: self.config.chord.lookup_timeout,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            service_hosts: self.config.security.service_hosts.clone(),
+            events: events.clone(),
+            facts: self.addresses.facts(&self.config),
         };
         let routes = chord_service::services(handle.clone(), options);
         let health = HealthReporter::new();
@@ -175,10 +196,13 @@ impl Peer {
             routes,
             &chord_service::NAMES,
             health.clone(),
+            self.grpc_limits(Service::Chord),
+            self.metrics.served(Service::Chord),
             self.cancel.clone(),
         ));
         self.spawn(chord_service::report_health(handle.clone(), health, self.cancel.clone()));
-        self.spawn(chord_service::feed(catalog, handle.clone(), self.cancel.clone()));
+        self.spawn(chord_service::feed(catalog, handle.clone(), events, self.cancel.clone()));
+        self.spawn(chord_service::tell_progress(handle.clone(), self.cancel.clone()));
         self.spawn(remember(handle.clone(), state.clone(), self.cancel.clone()));
         self.spawn(note_lives(handle.clone(), state.clone(), self.cancel.clone()));
         self.handle = Some(handle);
@@ -190,11 +214,14 @@ impl Peer {
             directory: self.config.directory.clone(),
             peer_name: self.config.name.clone(),
             rescan: self.config.catalog.rescan,
+            keep: self.config.catalog.keep,
             hashers: self.config.catalog.hashers,
             digests: Some(state.path().join("digests.redb")),
+            metrics: self.metrics.clone(),
         };
         let catalog = Catalog::start(options, self.cancel.clone())?;
-        self.serve(listener, Routes::new(catalog.service()), &[catalog_service_server::SERVICE_NAME]);
+        let names = &[catalog_service_server::SERVICE_NAME];
+        self.serve(Service::Catalog, listener, Routes::new(catalog.service()), names);
         Ok(())
     }
 
@@ -211,8 +238,10 @@ impl Peer {
                 max_size: self.config.transfer.max_upload_size,
                 quota: self.config.transfer.upload_quota,
             }),
+            metrics: self.metrics.clone(),
         })?;
-        self.serve(listener, Routes::new(dummy).add_service(transfer), &transfer::NAMES);
+        let routes = Routes::new(dummy).add_service(transfer);
+        self.serve(Service::Transfer, listener, routes, &transfer::NAMES);
         Ok(())
     }
 
@@ -220,32 +249,78 @@ impl Peer {
         let limits = gateway::Limits {
             max_connections: self.config.gateway.max_connections,
             header_timeout: self.config.gateway.header_timeout,
+            body_timeout: self.config.gateway.body_timeout,
             request_timeout: self.config.gateway.request_timeout,
+            idle: self.config.gateway.idle_timeout,
+            stall: self.config.gateway.stall_timeout,
+            requests_per_second: self.config.gateway.requests_per_second,
+            requests_burst: self.config.gateway.requests_burst,
+            max_header_bytes: self.config.gateway.max_headers,
+            max_uri: self.config.gateway.max_uri,
             max_body: self.config.gateway.max_body as u64,
+            max_downloads: self.config.transfer.max_downloads,
+            max_event_streams: self.config.gateway.max_event_streams,
+            counts: self.metrics.limited(Service::Gateway),
             ..gateway::Limits::default()
         };
+        let config = &self.config.gateway;
+        // However it is dialled within the peers' own network, and on this machine.
+        let own =
+            [Service::Gateway, Service::Chord].map(|service| self.addresses.advertised(service).host.clone());
+        let machine = gethostname::gethostname().to_string_lossy().into_owned();
+        let hosts = config.hosts.iter().cloned().chain(own).chain([machine]).collect();
         let options = gateway::Options {
-            chord: self.addresses.channel(Service::Chord)?,
+            chord: self.addresses.endpoint(Service::Chord)?,
+            catalog: self.addresses.endpoint(Service::Catalog)?,
             transfer: self.addresses.endpoint(Service::Transfer)?,
             peer_name: self.config.name.clone(),
             url: self.public_gateway_url(),
+            hosts,
+            cors_origins: config.cors_origins.clone(),
             limits,
-            metrics: gateway::Metrics::new(),
+            metrics: self.metrics.clone(),
+            service_hosts: self.config.security.service_hosts.clone(),
+            config: self.config.shown.clone(),
         };
         self.tasks.spawn(gateway::serve(listener, options, self.cancel.clone()));
         Ok(())
     }
 
     /// Serves what is healthy as long as the process lives.
-    fn serve(&mut self, listener: TcpListener, routes: Routes, names: &'static [&'static str]) {
-        let cancel = self.cancel.clone();
+    fn serve(
+        &mut self,
+        service: Service,
+        listener: TcpListener,
+        routes: Routes,
+        names: &'static [&'static str],
+    ) {
+        let (limits, cancel) = (self.grpc_limits(service), self.cancel.clone());
+        let served = self.metrics.served(service);
         self.tasks.spawn(async move {
             let health = HealthReporter::new();
             for name in names {
                 health.set_service_status(*name, ServingStatus::Serving).await;
             }
-            grpc::serve(listener, routes, names, health, cancel).await
+            grpc::serve(listener, routes, names, health, limits, served, cancel).await
         });
+    }
+
+    fn grpc_limits(&self, service: Service) -> grpc::Limits {
+        let config = &self.config.grpc;
+        grpc::Limits {
+            max_connections: config.max_connections,
+            max_streams: config.max_streams,
+            max_requests: config.max_requests,
+            max_header_bytes: config.max_headers,
+            max_resets: config.max_resets,
+            max_long: config.max_long_requests,
+            half_sent: config.half_sent_timeout,
+            long: config.long_timeout,
+            stall: config.stall_timeout,
+            ping: config.ping,
+            pong: config.ping_timeout,
+            counts: self.metrics.limited(service),
+        }
     }
 
     fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
@@ -329,17 +404,19 @@ async fn bind(config: &PeerConfig, service: Service) -> anyhow::Result<TcpListen
 }
 
 async fn addresses(config: &PeerConfig, listeners: &[(Service, TcpListener)]) -> anyhow::Result<Addresses> {
-    let host = advertise::resolve(config).await?;
-    if advertise::is_public(&host) {
+    let chosen = advertise::resolve(config).await?;
+    let host = &chosen.host;
+    if advertise::is_public(host) {
         tracing::warn!(
             "{host} is a public address: peers and callers are not authenticated yet, so anybody who reaches it \
              can take part"
         );
     }
-    let port = |service: Service| {
+    let listens = |service: Service| {
         let here = listeners.iter().find(|(other, _)| *other == service);
-        here.and_then(|(_, listener)| listener.local_addr().ok()).map_or(config.port(service), |a| a.port())
+        here.and_then(|(_, listener)| listener.local_addr().ok())
     };
+    let port = |service: Service| listens(service).map_or(config.port(service), |address| address.port());
     let is_here = |service: Service| listeners.iter().any(|(other, _)| *other == service);
     let set = |service: Service| config.service(service).cloned();
     let local = |service: Service| {
@@ -349,7 +426,19 @@ async fn addresses(config: &PeerConfig, listeners: &[(Service, TcpListener)]) ->
     let advertised = |service: Service| {
         set(service).unwrap_or_else(|| HostPort { host: host.clone(), port: port(service) })
     };
-    Ok(Addresses { local: Service::ALL.map(local), advertised: Service::ALL.map(advertised) })
+    let (local, advertised) = (Service::ALL.map(local), Service::ALL.map(advertised));
+    let addresses = Addresses { local, advertised, listens: Service::ALL.map(listens), chosen };
+    let own = &addresses.advertised(Service::Chord).host;
+    for service in [Service::Catalog, Service::Transfer] {
+        let host = &addresses.advertised(service).host;
+        if host != own {
+            tracing::warn!(
+                "other peers dial service {service} at {host}, which is not {own} as for chord, only where their \
+                 `security.service_hosts` has it"
+            );
+        }
+    }
+    Ok(addresses)
 }
 
 /// How this machine reaches a service that listens on `ip`.
@@ -373,6 +462,7 @@ fn core_config(config: &PeerConfig) -> ::chord::Config {
         give_up: config.chord.give_up,
         contacts: config.chord.contacts,
         lease: config.index.lease,
+        room: ::chord::index::Room { quota: config.index.quota, capacity: config.index.capacity },
         ..::chord::Config::default()
     }
 }

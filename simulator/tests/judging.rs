@@ -176,3 +176,64 @@ fn a_quiet_pair_costs_what_its_messages_are_long() {
     assert!(stabilize.messages >= 40, "{stabilize:?}");
     assert!((30..150).contains(&(stabilize.bytes / stabilize.messages)), "{stabilize:?}");
 }
+
+/// A ring that shares one file, "x" at its first peer, since long enough; its files are judged.
+fn ring_with_a_file() -> Network {
+    let mut network = ring(3, 8);
+    network.collect_wrongs();
+    network.judge_files();
+    network.edit(0, &[("x", "x")], &[]);
+    network.run(5 * SECOND);
+    assert_eq!(network.files_flaw(false), None);
+    network
+}
+
+fn told(network: &mut Network, asker: usize, name: &str) -> String {
+    network.find(asker, name).expect("an answer");
+    network.inspect_files();
+    network.wrongs().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_was_withdrawn_and_comes_back_is_noticed() {
+    let mut network = ring_with_a_file();
+    network.edit(0, &[], &["x"]);
+    network.run(2 * SECOND);
+    network.inspect_files();
+    assert_eq!(told(&mut network, 1, "x"), "");
+    // The same as the withdrawn one, down to its size.
+    network.share(0, &["x"], &[]);
+    network.run(5 * SECOND);
+    let told = told(&mut network, 1, "x");
+    assert!(told.contains("gone everywhere") && told.contains("again"), "{told}");
+}
+
+#[test]
+fn what_nobody_has_is_noticed() {
+    let mut network = ring_with_a_file();
+    network.share(1, &["yy"], &[]);
+    network.run(5 * SECOND);
+    let told = told(&mut network, 2, "yy");
+    assert!(told.contains("never was"), "{told}");
+}
+
+#[test]
+fn what_is_missing_is_noticed() {
+    let mut network = ring_with_a_file();
+    network.share(0, &[], &["x"]);
+    network.run(5 * SECOND);
+    let flaw = network.files_flaw(false).expect("a keeper lacks it");
+    assert!(flaw.contains("keeps {}"), "{flaw}");
+}
+
+#[test]
+fn an_answer_that_withholds_what_a_living_keeper_has_acknowledged_is_noticed() {
+    let mut network = two_rings();
+    network.judge_files();
+    network.edit(0, &[("x", "x")], &[]);
+    network.run(5 * SECOND);
+    // Those of the other ring are the odd ones.
+    assert!(!told(&mut network, 2, "x").contains("has its entry"));
+    let told = told(&mut network, 1, "x");
+    assert!(told.contains("has its entry"), "{told}");
+}

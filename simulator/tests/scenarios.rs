@@ -4,8 +4,14 @@ use std::path::{Path, PathBuf};
 
 use chordial_simulator::scenario::{Report, Scenario, ScenarioError, play};
 
-/// Faults that stay and that the ring does not always get by with: tried by hand, not here.
-const NOT_YET: [&str; 2] = ["awkward-pair", "awkward-one-way"];
+/// Scenarios that are tried by hand, not here: why.
+const NOT_YET: [(&str, &str); 2] = [
+    (
+        "awkward-pair",
+        "copies of what one of a pair that stays cut has under its own keys don't reach the other",
+    ),
+    ("awkward-one-way", "the same, one way"),
+];
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/scenarios")
@@ -40,7 +46,7 @@ fn every_scenario_comes_to_its_good_end() {
     names.sort();
     for name in names {
         let scenario = load(&name);
-        if NOT_YET.contains(&&*name) {
+        if NOT_YET.iter().any(|(not_yet, _)| *not_yet == name) || name == "index-mix" {
             continue;
         }
         let seeds = if scenario.start.peers > 100 { 0..1 } else { 0..5 };
@@ -65,6 +71,19 @@ fn after_any_mix_of_faults_ring_and_entries_become_ideal() {
         checked += played("mix", &scenario, seed).rings_checked;
     }
     println!("{checked} times all of Zave's invariants held");
+}
+
+#[test]
+fn edits_under_any_mix_of_faults_are_told_of_as_they_are() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let first = number("CHORDIAL_SEED").unwrap_or(0);
+    let scenario = load("index-mix");
+    let mut answers = 0;
+    for seed in first..first + number("CHORDIAL_SEEDS").unwrap_or(200) {
+        let verdicts = played("index-mix", &scenario, seed).verdicts;
+        answers += verdicts.right + verdicts.outdated + verdicts.unvouched;
+    }
+    println!("{answers} answers said what was so");
 }
 
 #[test]

@@ -53,7 +53,7 @@ def reflection_tells_what_each_port_has(peers, files):
         for kind, own in OWN.items():
             # The listing goes by the version of the protocol in which it was asked for.
             listed = peer.ports[kind].services() - REFLECTION
-            assert listed == own | {"grpc.health.v1.Health"}, (kind, listed)
+            assert listed == own | {"grpc.health.v1.Health", "metrics.v1.MetricsService"}, (kind, listed)
     assert {"Join", "FindSuccessor", "Leave"} <= peers[0].chord.methods("chord.v1.ChordService")
     assert peers[0].transfer.methods("transfer.v1.DummyService") == {"Download", "Upload"}
     assert peers[0].transfer.methods("transfer.v1.TransferService") == {"Download", "Stat", "Upload"}

@@ -1,4 +1,12 @@
 //! What the tests of whole programs share.
 
+pub mod comeback;
 pub mod history;
+pub mod json_schema;
+pub mod names;
 pub mod programs;
+pub mod pty;
+pub mod reference;
+pub mod scale;
+pub mod scrape;
+pub mod survey;

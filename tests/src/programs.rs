@@ -4,6 +4,7 @@
 
 mod binaries;
 mod cluster;
+mod event_stream;
 pub mod garbage;
 mod http;
 mod peer;
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 pub use binaries::{Program, program};
 pub use cluster::Cluster;
+pub use event_stream::{Event, EventStream};
 pub use http::{Answer, encode, get, get_url, raw, request};
 pub use peer::{Settings, TestPeer, free_port};
 pub use process::Process;

@@ -113,7 +113,8 @@ fn a_directory_that_cannot_be_read_is_named() {
 }
 
 fn one_peer() -> Cluster {
-    let mut cluster = Cluster::new(1, &[("gateway.header_timeout", "700ms")]);
+    let mut cluster =
+        Cluster::new(1, &[("gateway.header_timeout", "700ms"), ("gateway.hosts", "files.example.org")]);
     std::fs::write(cluster.folder().join("secret"), SECRET).expect("a secret");
     std::fs::write(cluster.folder().join("share/secret"), SECRET).expect("a secret");
     cluster.start();
@@ -136,16 +137,22 @@ fn requests_that_make_no_sense_are_problems() {
         request(method, &peer.gateway(), path, headers).unwrap_or_else(|why| panic!("{why}"))
     };
     for path in ["/api/v1/files", "/api/v1/files/x", "/api/v1/node", "/livez", "/"] {
-        for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "NONSENSE"] {
+        for method in ["POST", "PUT", "DELETE", "PATCH"] {
             let answer = ask(method, path, &[]);
             answer.problem(405);
-            assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{method} {path}");
+            assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"), "{method} {path}");
         }
     }
     let answer = ask("DELETE", "/files/x", &[]);
     answer.problem(405);
-    assert_eq!(answer.header("allow"), Some("GET, HEAD, PUT"));
+    assert_eq!(answer.header("allow"), Some("GET, HEAD, PUT, OPTIONS"));
     ask("PUT", "/files/x", &[("content-length", "0")]).problem(403);
+    // Asked under a name that is not its own.
+    for (host, status) in [("files.example.org", "200"), ("localhost", "200"), ("rebound.example", "421")] {
+        let text = format!("GET /livez HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let answer = raw(&peer.gateway(), text.as_bytes()).unwrap_or_else(|why| panic!("{why}"));
+        assert!(answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{host}");
+    }
 
     for path in ["/api/v1/files/%", "/api/v1/files/%4", "/api/v1/files/%zz", "/files/%ff", "/%c3%28"] {
         peer.get(path).problem(400);

@@ -18,7 +18,7 @@ fn set_mode(path: &Path, mode: u32) {
 fn what_may_not_be_read_is_not_taken_for_gone() {
     let folder = tempfile::tempdir().expect("a folder");
     set_mode(folder.path(), 0o755);
-    let peer = TestPeer::new(folder.path(), "p1", &[("catalog.rescan", "1s")]);
+    let peer = TestPeer::new(folder.path(), "p1", &[("catalog.rescan", "1s"), ("catalog.keep", "10m")]);
     let (share, state) = (peer.directory(), peer.state());
     let closed = share.join("closed");
     for path in [&state, &closed] {

@@ -24,7 +24,7 @@ const GROWTH: u64 = 192 << 20;
 /// How long a peer may take to end what makes no sense, and what it says of it.
 const END: Duration = Duration::from_secs(30);
 /// How long a gRPC port waits for a connection to begin.
-const GREET: Duration = Duration::from_secs(10);
+const GREET: Duration = Duration::from_secs(5);
 /// More than a peer may take in.
 const HUGE: usize = 100 << 20;
 
@@ -430,7 +430,7 @@ async fn call_briefly(
     message: &[u8],
 ) -> Result<Ended, String> {
     // What makes sense by accident may begin a stream without an end.
-    if path.ends_with("/Watch") {
+    if path.contains("/Watch") {
         let brief = Duration::from_millis(50);
         let ended = call(channel, path, stream::iter([framed(message)]), brief).await;
         return ended.or(Ok(Ended { code: Code::Ok, message: String::new() }));

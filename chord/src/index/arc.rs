@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::iter::Sum;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
-use super::Entry;
+use super::Statement;
 use crate::{Id, Peer};
 
 /// The entries of a map that lie in the arc (`from`, `to`], clockwise; (a, a] is the whole ring.
@@ -16,6 +16,25 @@ pub(crate) fn within<V>(map: &BTreeMap<Id, V>, from: Id, to: Id) -> impl Iterato
     };
     map.range(first).chain(second.into_iter().flat_map(|range| map.range(range)))
 }
+
+/// Does something to each entry that lies in the arc (`from`, `to`].
+pub(crate) fn each_within<V>(map: &mut BTreeMap<Id, V>, from: Id, to: Id, mut each: impl FnMut(&mut V)) {
+    if from < to {
+        map.range_mut((Excluded(from), Included(to))).for_each(|(_, value)| each(value));
+    } else {
+        map.range_mut((Excluded(from), Unbounded)).for_each(|(_, value)| each(value));
+        map.range_mut((Unbounded, Included(to))).for_each(|(_, value)| each(value));
+    }
+}
+
+/// Whether the arc (from, to] of the second lies in that of the first; (a, a] is the whole ring.
+pub(crate) fn covers((from, to): (Id, Id), (first, last): (Id, Id)) -> bool {
+    let at = |point: Id| from.distance_to(point);
+    from == to || (first != last && at(first) < at(last) && at(last) <= at(to))
+}
+
+/// The hash of a file that was not stated.
+const UNSTATED: u128 = 0x6a09_e667_f3bc_c908_bb67_ae85_84ca_a73b;
 
 /// What lies in an arc, comparable without sending it: how many entries, and the sum of their hashes.
 ///
@@ -30,10 +49,10 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Adds one entry.
-    pub fn add(&mut self, entry: &Entry) {
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(entry.hash());
+    /// Of one key: so many files stated, so many there are, and the sum of the hashes of the stated ones.
+    pub(crate) fn stated(files: usize, total: u64, sum: u128) -> Digest {
+        let unstated = u128::from(total).wrapping_sub(files as u128);
+        Digest { count: files as u64, sum: sum.wrapping_add(unstated.wrapping_mul(UNSTATED)) }
     }
 }
 
@@ -47,11 +66,9 @@ impl Sum for Digest {
     }
 }
 
-impl<'a> FromIterator<&'a Entry> for Digest {
-    fn from_iter<I: IntoIterator<Item = &'a Entry>>(entries: I) -> Digest {
-        let mut digest = Digest::default();
-        entries.into_iter().for_each(|entry| digest.add(entry));
-        digest
+impl<'a> FromIterator<&'a Statement> for Digest {
+    fn from_iter<I: IntoIterator<Item = &'a Statement>>(statements: I) -> Digest {
+        statements.into_iter().map(Statement::digest).sum()
     }
 }
 
@@ -69,10 +86,21 @@ pub struct ArcDigest {
 /// A keeper's answer about one arc of a publisher.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ArcAnswer {
-    /// Whether both have the same.
-    pub same: bool,
+    /// How both compare.
+    pub verdict: Verdict,
     /// The keeper's own arc, where the arc asked about ends there.
     pub owner: Option<KeptArc>,
+}
+
+/// How what a publisher has in an arc compares with what a keeper has of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The same.
+    Same,
+    /// The keeper has nothing.
+    Empty,
+    /// Something else.
+    Differs,
 }
 
 /// The arc that a peer is responsible for, up to its own identifier.

@@ -14,6 +14,10 @@ const AT_ONCE: usize = 16;
 const TOLD: usize = 256;
 /// Times that one message of a hand-over is sent.
 const TRIES: u8 = 3;
+/// After so long as a member, a peer has heard of all others.
+const ACQUAINTED: Duration = Duration::from_secs(5);
+/// Publishers that are doubted at most; one is as good as many.
+const DOUBTS: usize = 256;
 
 /// Entries on their way to a new keeper, one message at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +26,8 @@ pub(crate) struct HandOver {
     arc: (Id, Id),
     /// Only these publishers'; none = all.
     only: Option<Vec<Id>>,
+    /// Only what they said here themselves: the receiver is responsible, and knows better what is gone.
+    first_hand: bool,
     /// What has been acknowledged, as (publisher, key).
     cursor: Option<(Id, Id)>,
     /// Where the message under way ends; none = it is the last.
@@ -41,16 +47,59 @@ impl Node {
         (from == self.me.id, from.distance_to(self.me.id))
     }
 
+    /// Where all that is known to be complete starts, unless some publisher may have more.
+    fn known_from(&self) -> Option<Id> {
+        self.complete.filter(|_| self.doubts.is_empty())
+    }
+
     /// Whether all entries of the own arc are known here.
     pub(crate) fn is_arc_complete(&self) -> bool {
         let living = self.predecessor.as_ref().is_none_or(|peer| !self.detector.is_given_up(peer));
-        let known = self.complete.is_some_and(|from| self.span(from) >= self.span(self.arc_from()));
+        let known = self.known_from().is_some_and(|from| self.span(from) >= self.span(self.arc_from()));
         living && known && self.hears_predecessor()
+    }
+
+    /// Whether the peers that this one knows are all there are, as far as it can tell: it is no newcomer, and
+    /// has given up nobody within a lease, who may be in another part.
+    pub(crate) fn knows_all_publishers(&self) -> bool {
+        let lives = |id: Id| self.contacts.from(id).next().is_some_and(|peer| peer.id == id);
+        self.member_for >= ACQUAINTED && self.reunion.given_up_within(self.config.lease).all(lives)
     }
 
     /// Whether all entries of this key are known here.
     pub(crate) fn is_complete_for(&self, key: Id) -> bool {
-        self.complete.is_some_and(|from| key.is_within(from, self.me.id))
+        self.known_from().is_some_and(|from| key.is_within(from, self.me.id))
+    }
+
+    /// A peer spoke. Where it was held to be gone, it may have been in another part of the ring, and may have
+    /// published there what this peer was not told.
+    pub(crate) fn doubt(&mut self, peer: &Peer) {
+        let gone = self.detector.is_given_up(peer) || self.contacts.is_gone(peer);
+        if gone && peer.incarnation != 0 {
+            self.doubt_life(peer);
+        }
+    }
+
+    /// The lease of a publisher has run out here. Unless it is gone, it could not reach this peer.
+    pub(crate) fn doubt_expired(&mut self, publisher: &Peer) {
+        if !self.detector.is_given_up(publisher) && !self.contacts.is_gone(publisher) {
+            self.doubt_life(publisher);
+        }
+    }
+
+    fn doubt_life(&mut self, peer: &Peer) {
+        if self.doubts.len() < DOUBTS {
+            self.doubts.insert(peer.id, Duration::ZERO);
+        }
+    }
+
+    /// After this time it has renewed with everybody whom it holds to be its keeper, and has learnt who they are now.
+    pub(crate) fn pass_doubts(&mut self, time: Duration) {
+        let lasts = self.config.renewal() * 3 / 2;
+        self.doubts.retain(|_, age| {
+            *age += time;
+            *age < lasts
+        });
     }
 
     /// The arc has not grown for longer: after a whole lease, every living publisher has renewed here.
@@ -107,7 +156,7 @@ impl Node {
         if self.span(now.id) > self.span(from) {
             self.steady = Duration::ZERO;
         } else {
-            let known = self.complete.filter(|complete| now.id.is_between(*complete, self.me.id));
+            let known = self.known_from().filter(|complete| now.id.is_between(*complete, self.me.id));
             let all = known.is_some_and(|complete| self.span(complete) >= self.span(from));
             self.owes = (!all).then(|| now.clone());
             let done = HandedOver { arc: (known.unwrap_or(from), now.id), complete: known.is_some() };
@@ -141,7 +190,8 @@ impl Node {
     /// be the right place either, while the ring is still finding its order.
     fn tell_publishers(&mut self, lost: (Id, Id), out: &mut Vec<Output>) {
         let arc = self.kept_arc();
-        let publishers = self.keeper.digests(lost.0, lost.1).into_iter().map(|digest| digest.publisher);
+        let lost = self.keeper.digests(lost.0, lost.1).into_iter().filter(|lost| lost.digest.count > 0);
+        let publishers = lost.map(|digest| digest.publisher);
         for publisher in publishers.filter(|peer| peer.id != self.me.id).take(TOLD) {
             self.call(publisher, Request::Moved(arc.clone()), Why::Tell, out);
         }
@@ -160,8 +210,22 @@ impl Node {
         for peer in copies {
             self.compare_with(peer, (self.arc_from(), self.me.id), self.is_arc_complete(), out);
         }
-        if let Some(from) = self.complete {
+        if let Some(from) = self.known_from() {
             self.settle_debt(from, out);
+        }
+        self.drop_foreign();
+    }
+
+    /// Drops what others keep and kept at the last repair already: not at once, for a ring may still be finding its
+    /// order. Nothing, as long as the arcs that are copied here are not all known.
+    fn drop_foreign(&mut self) {
+        self.follow_own_arc();
+        let all = self.kept_from.len() == self.config.replicas;
+        let kept = self.kept_from.last().copied().filter(|_| all);
+        let before = std::mem::replace(&mut self.kept_lately, kept);
+        if let (Some(kept), Some(before)) = (kept, before) {
+            let farther = if self.span(before) > self.span(kept) { before } else { kept };
+            self.keeper.drop_foreign(farther, self.me.id);
         }
     }
 
@@ -183,11 +247,15 @@ impl Node {
         let mut wanted = self.keeper.compare(arc.0, arc.1, publishers);
         // Of its own entries this peer needs nobody's copies.
         wanted.retain(|publisher| *publisher != self.me.id);
-        if complete && wanted.is_empty() && arc.1 == self.me.id {
+        let differs = !wanted.is_empty();
+        if arc.1 == from.id {
+            wanted.retain(|publisher| !self.keeper.is_being_told(*publisher));
+        }
+        if complete && !differs && arc.1 == self.me.id {
             self.know_all_from(arc.0, out);
         }
         // An equal copy of a complete arc that touches ours makes us complete from its start on.
-        if complete && wanted.is_empty() && arc.1 == from.id {
+        if complete && !differs && arc.1 == from.id {
             let touches = |own: Id| own == arc.1 || arc.1.is_within(own, self.me.id);
             let farther = |own: Id| self.span(arc.0) > self.span(own);
             if self.complete.is_some_and(|own| touches(own) && farther(own)) {
@@ -197,6 +265,10 @@ impl Node {
         if arc.1 == from.id {
             self.learn_arc(arc.0, arc.1);
             self.forget_farther();
+        }
+        // A publisher may reach this keeper and not the one that is responsible.
+        if arc.1 == from.id && self.keeper.has_more(arc.0, arc.1, publishers, self.config.lease) {
+            self.compare_with(from.clone(), arc, false, out);
         }
         Response::Wanted(wanted)
     }
@@ -236,15 +308,27 @@ impl Node {
         }
         self.hand_overs.retain(|other| other.to.id != to.id);
         if self.hand_overs.len() < AT_ONCE {
-            let hand_over = HandOver { to, arc, only, cursor: None, reached: None, done, tries: 0 };
+            let first_hand =
+                arc.1 == to.id && done.as_ref().is_some_and(|done| !done.complete) && only.is_some();
+            let hand_over =
+                HandOver { to, arc, only, first_hand, cursor: None, reached: None, done, tries: 0 };
             self.send_portion(hand_over, out);
         }
     }
 
     fn send_portion(&mut self, mut hand_over: HandOver, out: &mut Vec<Output>) {
         let only = hand_over.only.as_deref();
-        let (publishers, reached) =
-            self.keeper.portion(hand_over.arc, only, hand_over.cursor, self.config.batch);
+        let (mut publishers, reached, all) = self.keeper.portion(
+            hand_over.arc,
+            only,
+            hand_over.cursor,
+            self.config.batch,
+            hand_over.first_hand,
+        );
+        publishers.iter_mut().for_each(|batch| batch.given_up |= !self.is_alive(&batch.publisher));
+        if let Some(done) = &mut hand_over.done {
+            done.complete &= all;
+        }
         let done = if reached.is_none() { hand_over.done.clone() } else { None };
         hand_over.reached = reached;
         let why = Why::HandOver { arc: hand_over.arc, reached };
@@ -305,7 +389,51 @@ impl Node {
     fn know_all_from(&mut self, from: Id, out: &mut Vec<Output>) {
         if self.complete.is_none_or(|own| self.span(from) > self.span(own)) {
             self.complete = Some(from);
-            self.settle_debt(from, out);
+            if let Some(from) = self.known_from() {
+                self.settle_debt(from, out);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Services};
+
+    fn peer(number: u64) -> Peer {
+        Peer { id: Id::from(number), incarnation: 1, address: number.to_string().into(), name: "".into() }
+    }
+
+    fn complete() -> Node {
+        let mut node = Node::new(peer(30), Services::default(), Config::default());
+        node.status = Status::Member;
+        node.predecessor = Some(peer(20));
+        node.successors.adopt(&peer(40), &[peer(20)]);
+        node.complete = Some(Id::from(10));
+        node
+    }
+
+    #[test]
+    fn who_comes_back_may_have_published_elsewhere() {
+        let mut node = complete();
+        node.meet(&peer(50));
+        assert!(node.is_arc_complete() && node.is_complete_for(Id::from(15)));
+        node.bury(&peer(50), crate::contacts::Departure::Failed, &mut Vec::new());
+        assert!(node.is_arc_complete());
+        node.meet(&peer(50));
+        assert!(!node.is_arc_complete() && !node.is_complete_for(Id::from(15)));
+        node.pass_doubts(node.config.lease);
+        assert!(node.is_arc_complete(), "it has renewed since");
+    }
+
+    #[test]
+    fn a_lease_that_ran_out_casts_doubt_unless_its_publisher_is_gone() {
+        let mut node = complete();
+        node.bury(&peer(50), crate::contacts::Departure::Failed, &mut Vec::new());
+        node.doubt_expired(&peer(50));
+        assert!(node.is_arc_complete());
+        node.doubt_expired(&peer(60));
+        assert!(!node.is_arc_complete());
     }
 }

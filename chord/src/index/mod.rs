@@ -7,12 +7,19 @@
 mod arc;
 mod entry;
 mod keeper;
+mod listing;
 mod maintenance;
 mod publisher;
 mod publishing;
+mod query;
+mod reading;
+mod text;
 
-pub use arc::{ArcAnswer, ArcDigest, Digest, KeptArc};
-pub use entry::{Entry, File, Kind, Reading, Source};
-pub use keeper::{Batch, Keeper, KeptBatch, KeptKey, PublisherDigest};
+pub use arc::{ArcAnswer, ArcDigest, Digest, KeptArc, Verdict};
+pub use entry::{File, Reading, Source, Statement};
+pub use keeper::{Batch, Keeper, KeptBatch, KeptKey, PublisherDigest, Room};
+pub use listing::Listing;
 pub(crate) use maintenance::HandOver;
-pub use publisher::{Publisher, Sent};
+pub use publisher::{Progress, Publisher, Receipt, Sent};
+pub use query::{List, Place, Query, Search, Term, What};
+pub use text::{GROUP, SEAM, Text, group_arc, is_ideographic, is_word_char, word_key};

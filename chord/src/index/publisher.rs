@@ -7,44 +7,61 @@ use std::time::Duration;
 
 use super::arc::within;
 use super::keeper::MESSAGE_BYTES;
-use super::{ArcAnswer, ArcDigest, Batch, Digest, Entry, File, KeptArc};
+use super::listing::Listing;
+use super::{ArcAnswer, ArcDigest, Batch, File, KeptArc, Statement, Verdict};
 use crate::message::{Request, Response};
 use crate::{Id, Peer, Services};
 
-/// Files of one name that one publisher states at most.
-const SAME_NAME: usize = 1000;
+/// Parts into which an arc that differs is divided, and that are compared at a time.
+const PARTS: usize = 16;
+/// Changes of one arc that are remembered at most; with more, its keepers are compared with anew.
+const CHANGES: usize = 16_384;
 
 /// A publisher's files, the arcs that hold their keys, and the state of each keeper of each arc.
 ///
 /// A key is *placed* once a lookup has shown which arc it lies in and who keeps that arc.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Publisher {
-    files: BTreeMap<Arc<str>, File>,
-    keys: BTreeMap<Id, BTreeMap<Arc<str>, Entry>>,
+    listing: Listing,
     sequence: u64,
-    /// When each key last changed, until all its keepers know.
-    changed: BTreeMap<Id, u64>,
-    changes: BTreeMap<u64, Id>,
+    /// Keys without files that are not placed: their keepers may still have some.
+    withdrawn: BTreeSet<Id>,
     /// By their ends.
     arcs: BTreeMap<Id, Placed>,
     links: BTreeMap<Id, Link>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Placed {
     from: Id,
-    keepers: BTreeMap<Id, Progress>,
+    keepers: BTreeMap<Id, Known>,
+    /// What has changed since, until all keepers know: by sequence, and by key.
+    changes: BTreeMap<u64, Id>,
+    changed: BTreeMap<Id, u64>,
+    /// Changes up to this one were too many to be remembered: a comparison has to be later.
+    forgotten: u64,
+    /// One of its keepers is lost: it has to be looked up anew, and stands until then.
+    doubtful: bool,
 }
 
 /// What a keeper has of an arc.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Progress {
-    /// Unknown: compare digests first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Known {
+    /// Unknown: compare first.
     Compare,
-    /// All of it is being sent, as it stood at `at`; it has what lies before `cursor`.
-    Send { cursor: Id, at: u64 },
+    /// These parts differ, or may; all else is as it stood at `at`. The last one is next.
+    Behind { at: u64, parts: Vec<Part> },
     /// Everything up to this sequence.
     UpTo(u64),
+}
+
+/// The arc (from, to].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Part {
+    from: Id,
+    to: Id,
+    /// It differs, and is sent; else it is compared first.
+    send: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,11 +69,28 @@ struct Link {
     peer: Peer,
     /// One message at a time.
     busy: bool,
-    /// It did not answer: wait for the next tick.
+    /// It did not answer, or is busy: wait for the next tick.
     waits: bool,
+    /// It takes no more, for so many entries are the most there: wait for the next renewal.
+    full: Option<u64>,
     failures: u8,
+    /// It has not answered for long: nothing is owed to it.
+    lost: bool,
     since_renewal: Duration,
+    /// It was sent a part of an arc, and has not confirmed yet that this is all: until then, what comes late from an
+    /// earlier time is not void there.
+    unsure: bool,
     arcs: BTreeSet<Id>,
+    /// How often an arc has ceased to be kept there, since it was last told which ones are.
+    dropped: u32,
+}
+
+impl Link {
+    fn drop_arc(&mut self, to: Id) {
+        if self.arcs.remove(&to) && !self.lost {
+            self.dropped = self.dropped.saturating_add(1);
+        }
+    }
 }
 
 /// What a message to a keeper was about; comes back with the answer.
@@ -68,11 +102,22 @@ pub enum Sent {
         sequence: u64,
         /// The arcs compared.
         arcs: Vec<(Id, Id)>,
+        /// How many arcs less than before it told the keeper of.
+        dropped: u32,
     },
-    /// Part of an arc that is sent whole, up to and including this key.
+    /// A comparison of parts of an arc that differs.
+    Parts {
+        /// The arc's end.
+        arc: Id,
+        /// As (from, to).
+        parts: Vec<(Id, Id)>,
+    },
+    /// What lies in a part of an arc up to and including a key.
     Portion {
         /// The arc's end.
         arc: Id,
+        /// The part, as (from, to).
+        part: (Id, Id),
         /// Where it goes on.
         reached: Id,
     },
@@ -85,66 +130,139 @@ pub enum Sent {
     },
 }
 
+/// Who has acknowledged what a publisher has under a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Receipt {
+    /// These have.
+    pub keepers: Vec<Peer>,
+    /// These have not yet. Without any keeper: nobody knows yet who keeps the key.
+    pub pending: Vec<Peer>,
+}
+
+impl Receipt {
+    /// Whether every keeper has acknowledged it.
+    pub fn is_whole(&self) -> bool {
+        self.pending.is_empty() && !self.keepers.is_empty()
+    }
+}
+
+/// How far a publisher has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Progress {
+    /// Files that it shares.
+    pub files: u64,
+    /// Keys of their names and words.
+    pub keys: u64,
+    /// Keys that not all of their keepers have acknowledged; those without files any more, too.
+    pub pending: u64,
+    /// Keepers that take no more, and how many entries they take of one publisher.
+    pub refusing: Vec<(Peer, u64)>,
+    /// How long ago the keeper that has waited longest was told that this publisher lives.
+    pub since_renewal: Duration,
+}
+
+impl Progress {
+    /// How much more than twice the time between two `renewal`s that is; zero: none is late.
+    pub fn late_by(&self, renewal: Duration) -> Duration {
+        self.since_renewal.saturating_sub(renewal * 2)
+    }
+}
+
 impl Publisher {
     /// Takes in files that are new or changed, and paths that are gone.
     pub fn update(&mut self, present: Vec<File>, gone: &[Arc<str>]) {
-        for path in gone {
-            self.remove(path);
-        }
-        for file in present {
-            if self.files.get(&file.path) == Some(&file) {
-                continue;
-            }
-            self.remove(&file.path);
-            let entry = Entry::of_name(file.clone());
-            self.touch(entry.key);
-            self.keys.entry(entry.key).or_default().insert(file.path.clone(), entry);
-            self.files.insert(file.path.clone(), file);
-        }
-    }
-
-    fn remove(&mut self, path: &Arc<str>) {
-        let Some(file) = self.files.remove(path) else { return };
-        let key = Entry::of_name(file).key;
-        if let Some(entries) = self.keys.get_mut(&key) {
-            entries.remove(path);
-            if entries.is_empty() {
-                self.keys.remove(&key);
-            }
-        }
-        self.touch(key);
+        let mut touched = Vec::new();
+        gone.iter().for_each(|path| self.listing.remove(path, &mut touched));
+        present.into_iter().for_each(|file| self.listing.put(file, &mut touched));
+        touched.into_iter().for_each(|key| self.touch(key));
     }
 
     fn touch(&mut self, key: Id) {
         self.sequence += 1;
-        if let Some(before) = self.changed.insert(key, self.sequence) {
-            self.changes.remove(&before);
+        let sequence = self.sequence;
+        let Some(to) = self.arc_of(key).map(|(to, _)| to) else {
+            match self.listing.has(key) {
+                true => self.withdrawn.remove(&key),
+                false => self.withdrawn.insert(key),
+            };
+            return;
+        };
+        let Some(arc) = self.arcs.get_mut(&to) else { return };
+        if let Some(before) = arc.changed.insert(key, sequence) {
+            arc.changes.remove(&before);
         }
-        self.changes.insert(self.sequence, key);
+        arc.changes.insert(sequence, key);
+        if arc.changes.len() > CHANGES {
+            arc.changes.clear();
+            arc.changed.clear();
+            arc.forgotten = sequence;
+            arc.keepers.values_mut().for_each(|known| *known = Known::Compare);
+        }
     }
 
     /// How many files are shared.
     pub fn len(&self) -> usize {
-        self.files.len()
+        self.listing.len()
     }
 
     /// Whether no file is shared.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.listing.len() == 0
     }
 
-    /// What is published under a key: of very many files of one name, the first by path.
-    pub fn entries(&self, key: Id) -> impl Iterator<Item = &Entry> {
-        self.keys.get(&key).into_iter().flat_map(stated)
+    /// What is shared.
+    pub fn listing(&self) -> &Listing {
+        &self.listing
     }
 
     /// Keys that not all of their keepers have acknowledged.
     pub fn pending(&self) -> u64 {
-        let unplaced = self.keys.keys().filter(|key| self.arc_of(**key).is_none()).count();
-        let known = |arc: &Placed| arc.keepers.values().all(|p| matches!(p, Progress::UpTo(_)));
-        let unsent = self.arcs.iter().filter(|(_, arc)| !known(arc));
-        let unsent: usize = unsent.map(|(to, arc)| within(&self.keys, arc.from, *to).count()).sum();
-        (unplaced + unsent + self.changes.len()) as u64
+        let placed: usize = self.arcs.iter().map(|(to, arc)| self.listing.count(arc.from, *to)).sum();
+        let unplaced = self.listing.keys().saturating_sub(placed) + self.withdrawn.len();
+        let unknown = |(to, arc): (&Id, &Placed)| {
+            let parts = arc.keepers.values().map(|known| match known {
+                Known::Compare => self.listing.count(arc.from, *to),
+                Known::Behind { parts, .. } => {
+                    parts.iter().map(|part| self.listing.count(part.from, part.to)).sum()
+                }
+                Known::UpTo(_) => 0,
+            });
+            parts.max().unwrap_or(0) + arc.changes.len()
+        };
+        (unplaced + self.arcs.iter().map(unknown).sum::<usize>()) as u64
+    }
+
+    /// How far all of it is known to its keepers.
+    pub fn progress(&self) -> Progress {
+        let full = |link: &Link| Some((link.peer.clone(), link.full?));
+        let kept = self.links.values().filter(|link| !link.arcs.is_empty());
+        Progress {
+            files: self.len() as u64,
+            keys: self.listing.keys() as u64,
+            pending: self.pending(),
+            refusing: self.links.values().filter_map(full).collect(),
+            since_renewal: kept.map(|link| link.since_renewal).max().unwrap_or_default(),
+        }
+    }
+
+    /// Who has acknowledged what there is under a key.
+    pub fn receipt(&self, key: Id) -> Receipt {
+        let mut receipt = Receipt::default();
+        let Some((_, arc)) = self.arc_of(key) else { return receipt };
+        let changed = arc.changed.get(&key).copied().unwrap_or(0);
+        for (id, known) in &arc.keepers {
+            let Some(link) = self.links.get(id) else { continue };
+            let acknowledged = match known {
+                Known::Compare => false,
+                Known::Behind { at, parts } => {
+                    *at >= changed && !parts.iter().any(|part| key.is_within(part.from, part.to))
+                }
+                Known::UpTo(sequence) => *sequence >= changed,
+            };
+            let side = if acknowledged { &mut receipt.keepers } else { &mut receipt.pending };
+            side.push(link.peer.clone());
+        }
+        receipt
     }
 
     fn arc_of(&self, key: Id) -> Option<(Id, &Placed)> {
@@ -156,13 +274,13 @@ impl Publisher {
     /// keepers know that.
     pub fn unplaced(&self) -> Option<Id> {
         let first = |after: Bound<Id>| {
-            let range = (after, Bound::Unbounded);
-            let (shared, changed) = (self.keys.range(range).next(), self.changed.range(range).next());
-            shared.map(|(key, _)| *key).into_iter().chain(changed.map(|(key, _)| *key)).min()
+            let gone = self.withdrawn.range((after, Bound::Unbounded)).next().copied();
+            self.listing.first_key(after).into_iter().chain(gone).min()
         };
         let mut next = first(Bound::Unbounded);
         while let Some(key) = next {
-            let Some((to, _)) = self.arc_of(key) else { return Some(key) };
+            let placed = self.arc_of(key).filter(|(_, arc)| !arc.doubtful);
+            let Some((to, _)) = placed else { return Some(key) };
             if to < key {
                 return None;
             }
@@ -174,40 +292,63 @@ impl Publisher {
     /// The first of the keepers is responsible for this arc; all of them keep it.
     pub fn place(&mut self, KeptArc { from, keepers }: &KeptArc) {
         let (from, Some(to)) = (*from, keepers.first().map(|owner| owner.id)) else { return };
-        if self.arcs.get(&to).is_some_and(|arc| arc.from == from && self.same_keepers(arc, keepers)) {
+        let mut known = self.arcs.remove(&to).unwrap_or_default();
+        if known.from == from && self.same_keepers(&known, keepers) {
+            known.doubtful = false;
+            self.arcs.insert(to, known);
             return;
         }
-        let known = self.arcs.remove(&to);
         // Whatever ends inside of this arc, or reaches over its start, is out of date.
         let stale: Vec<Id> = within(&self.arcs, from, to).map(|(end, _)| *end).collect();
         stale.iter().for_each(|end| self.displace(*end));
         if let Some((end, _)) = self.arc_of(to) {
             self.displace(end);
         }
-        let grown = known.as_ref().is_some_and(|arc| arc.from != from && !from.is_between(arc.from, to));
-        let mut arc = Placed { from, keepers: BTreeMap::new() };
+        let grown = known.from != from && !from.is_between(known.from, to);
+        let shrunk = !known.keepers.is_empty() && known.from != from && !grown;
+        let mut arc = Placed { from, forgotten: known.forgotten, ..Placed::default() };
         for peer in keepers {
-            let before = known.as_ref().and_then(|arc| arc.keepers.get(&peer.id)).copied();
+            let before = known.keepers.get(&peer.id).cloned();
             let same_life = self.links.get(&peer.id).is_some_and(|link| link.peer.is_same_life(peer));
-            let progress = before.filter(|_| same_life && !grown).unwrap_or(Progress::Compare);
-            arc.keepers.insert(peer.id, progress);
+            let known = before.filter(|_| same_life && !grown).unwrap_or(Known::Compare);
+            arc.keepers.insert(peer.id, known.confined(from, to));
             let link = self.links.entry(peer.id).or_insert_with(|| Link {
                 peer: peer.clone(),
                 busy: false,
                 waits: false,
+                full: None,
                 failures: 0,
+                lost: false,
                 since_renewal: Duration::ZERO,
+                unsure: false,
                 arcs: BTreeSet::new(),
+                dropped: 0,
             });
             link.peer = peer.clone();
             link.arcs.insert(to);
+            link.dropped = link.dropped.saturating_add(u32::from(shrunk));
         }
-        for id in known.iter().flat_map(|arc| arc.keepers.keys()).filter(|id| !arc.keepers.contains_key(id)) {
+        for id in known.keepers.keys().filter(|id| !arc.keepers.contains_key(id)) {
             if let Some(link) = self.links.get_mut(id) {
-                link.arcs.remove(&to);
+                link.drop_arc(to);
             }
         }
+        for (sequence, key) in known.changes {
+            if key.is_within(from, to) {
+                arc.changes.insert(sequence, key);
+                arc.changed.insert(key, sequence);
+            } else if !self.listing.has(key) {
+                self.withdrawn.insert(key);
+            }
+        }
+        arc.forget_settled();
+        // They are told when the arc is compared, or as a change.
+        let gone: Vec<Id> = self.withdrawn.iter().copied().filter(|key| key.is_within(from, to)).collect();
         self.arcs.insert(to, arc);
+        for key in gone {
+            self.withdrawn.remove(&key);
+            self.touch(key);
+        }
     }
 
     fn same_keepers(&self, arc: &Placed, keepers: &[Peer]) -> bool {
@@ -220,62 +361,57 @@ impl Publisher {
         let Some(arc) = self.arcs.remove(&to) else { return };
         for id in arc.keepers.keys() {
             if let Some(link) = self.links.get_mut(id) {
-                link.arcs.remove(&to);
+                link.drop_arc(to);
+            }
+        }
+        let gone = arc.changes.into_values().filter(|key| !self.listing.has(*key));
+        self.withdrawn.extend(gone);
+    }
+
+    /// A keeper is lost: its arcs are placed anew. Until then the others keep them.
+    pub fn lose(&mut self, keeper: Id) {
+        let Some(link) = self.links.get_mut(&keeper) else { return };
+        link.lost = true;
+        link.dropped = 0;
+        for to in link.arcs.clone() {
+            let Some(arc) = self.arcs.get_mut(&to) else { continue };
+            arc.doubtful = true;
+            if !self.listing.has_any(arc.from, to) {
+                self.displace(to);
             }
         }
     }
 
-    /// A keeper is lost: its arcs are placed anew.
-    pub fn lose(&mut self, keeper: Id) {
-        let arcs: Vec<Id> = self.links.get(&keeper).into_iter().flat_map(|link| link.arcs.clone()).collect();
-        arcs.iter().for_each(|to| self.displace(*to));
-    }
-
-    /// Time has passed: keepers that did not answer are tried again.
-    pub fn pass(&mut self, time: Duration) {
+    /// Time has passed: keepers that did not answer are tried again. One that keeps nothing any more stays until it
+    /// knows that, or until the lease has run out there.
+    pub fn pass(&mut self, time: Duration, lease: Duration) {
         for link in self.links.values_mut() {
             link.since_renewal += time;
             link.waits = false;
         }
-        self.forget_settled();
-    }
-
-    /// Drops changes that every keeper knows, arcs without keys, and links without arcs.
-    fn forget_settled(&mut self) {
-        let settled: Vec<u64> = self
-            .changes
-            .iter()
-            .filter(|(sequence, key)| match self.arc_of(**key) {
-                Some((_, arc)) => {
-                    arc.keepers.values().all(|p| matches!(p, Progress::UpTo(known) if known >= *sequence))
-                }
-                None => false,
-            })
-            .map(|(sequence, _)| *sequence)
-            .collect();
-        for sequence in settled {
-            if let Some(key) = self.changes.remove(&sequence) {
-                self.changed.remove(&key);
-            }
-        }
-        let unchanged = |from, to| within(&self.changed, from, to).next().is_none();
-        let empty = |from, to| within(&self.keys, from, to).next().is_none();
-        let done = self.arcs.iter().filter(|(to, arc)| empty(arc.from, **to) && unchanged(arc.from, **to));
+        // Arcs without keys are kept by nobody, once all their keepers know.
+        let settled = |arc: &Placed| {
+            arc.changes.is_empty() && arc.keepers.values().all(|known| matches!(known, Known::UpTo(_)))
+        };
+        let done = self.arcs.iter();
+        let done = done.filter(|(to, arc)| !self.listing.has_any(arc.from, **to) && settled(arc));
         let done: Vec<Id> = done.map(|(to, _)| *to).collect();
         done.iter().for_each(|to| self.displace(*to));
-        self.links.retain(|_, link| link.busy || !link.arcs.is_empty());
+        let owed = |link: &Link| link.dropped > 0 && link.since_renewal < lease;
+        self.links.retain(|_, link| link.busy || !link.arcs.is_empty() || owed(link));
     }
 
-    /// The next message that some keeper should get, if any. The keeper counts as busy until
+    /// The next message that some keeper should get, if any; `but` gets none. The keeper counts as busy until
     /// [`acknowledge`](Self::acknowledge) or [`fail`](Self::fail).
     pub fn next_message(
         &mut self,
         services: &Services,
         renewal: Duration,
         limit: usize,
+        but: Option<Id>,
     ) -> Option<(Peer, Request, Sent)> {
-        let ids: Vec<Id> =
-            self.links.iter().filter(|(_, l)| !l.busy && !l.waits).map(|(id, _)| *id).collect();
+        let free = |(id, link): (&Id, &Link)| (!link.busy && !link.waits && Some(*id) != but).then_some(*id);
+        let ids: Vec<Id> = self.links.iter().filter_map(free).collect();
         for id in ids {
             if let Some((request, sent)) = self.message_to(id, services, renewal, limit) {
                 let link = self.links.get_mut(&id)?;
@@ -295,122 +431,224 @@ impl Publisher {
     ) -> Option<(Request, Sent)> {
         let link = self.links.get(&id)?;
         let arcs = || link.arcs.iter().filter_map(|to| Some((*to, self.arcs.get(to)?)));
-        let progress = |arc: &Placed| arc.keepers.get(&id).copied();
-        let compare = arcs().any(|(_, arc)| progress(arc) == Some(Progress::Compare));
-        if !link.arcs.is_empty() && (compare || link.since_renewal >= renewal) {
-            let digests =
-                arcs().map(|(to, arc)| ArcDigest { from: arc.from, to, digest: self.digest(arc.from, to) });
-            let digests: Vec<ArcDigest> = digests.collect();
-            let sent = Sent::Renewal {
-                sequence: self.sequence,
-                arcs: digests.iter().map(|digest| (digest.from, digest.to)).collect(),
-            };
-            let request = Request::Renew {
-                services: services.clone(),
-                sequence: self.sequence,
-                arcs: digests,
-                all: self.unplaced().is_none(),
-            };
-            return Some((request, sent));
+        let known = |arc: &Placed| arc.keepers.get(&id).cloned();
+        let compare = arcs().any(|(_, arc)| arc.keepers.get(&id) == Some(&Known::Compare));
+        let due = !link.arcs.is_empty() && link.since_renewal >= renewal;
+        // Else it would tell of what it has there once it is a keeper again, whatever has changed meanwhile.
+        let owed = link.dropped > 0 && self.unplaced().is_none();
+        let unsure = link.unsure && !arcs().any(|(_, arc)| matches!(known(arc), Some(Known::Behind { .. })));
+        if due || owed || unsure || (compare && link.full.is_none()) {
+            let arcs: Vec<(Id, Id)> = arcs().map(|(to, arc)| (arc.from, to)).collect();
+            let all = self.unplaced().is_none();
+            let dropped = if all { link.dropped } else { 0 };
+            let request = self.renewal(services, &arcs, all);
+            return Some((request, Sent::Renewal { sequence: self.sequence, arcs, dropped }));
         }
-        arcs().find_map(|(to, arc)| match progress(arc)? {
-            Progress::Compare => None,
-            Progress::Send { cursor, .. } => Some(self.portion(to, cursor, services, limit)),
-            Progress::UpTo(known) => self.changes(arc.from, to, known, services, limit),
+        if link.full.is_some() {
+            return None;
+        }
+        arcs().find_map(|(to, arc)| match known(arc)? {
+            Known::Compare => None,
+            Known::Behind { parts, .. } => {
+                let next = *parts.last()?;
+                if next.send {
+                    return Some(self.portion(to, next, services, limit));
+                }
+                let parts = parts.iter().rev().filter(|part| !part.send).take(PARTS);
+                let parts: Vec<(Id, Id)> = parts.map(|part| (part.from, part.to)).collect();
+                Some((self.renewal(services, &parts, false), Sent::Parts { arc: to, parts }))
+            }
+            Known::UpTo(known) => self.changes(to, arc, known, services, limit),
         })
     }
 
-    fn digest(&self, from: Id, to: Id) -> Digest {
-        within(&self.keys, from, to).flat_map(|(_, entries)| stated(entries)).collect()
+    fn renewal(&self, services: &Services, arcs: &[(Id, Id)], all: bool) -> Request {
+        let digest = |(from, to): &(Id, Id)| {
+            let digest = self.listing.digest(*from, *to);
+            ArcDigest { from: *from, to: *to, digest }
+        };
+        let arcs = arcs.iter().map(digest).collect();
+        Request::Renew { services: services.clone(), sequence: self.sequence, arcs, all }
     }
 
-    fn portion(&self, to: Id, cursor: Id, services: &Services, limit: usize) -> (Request, Sent) {
-        let arc = within(&self.keys, cursor, to).map(|(key, entries)| (*key, stated(entries)));
-        let (keys, more) = pack(arc, limit);
-        let reached = keys.last().filter(|_| more).map_or(to, |(key, _)| *key);
+    fn portion(&self, arc: Id, part: Part, services: &Services, limit: usize) -> (Request, Sent) {
+        let keys = self.listing.statements(part.from, part.to).map(|statement| (statement.key, statement));
+        let (keys, more) = pack(keys, limit);
+        let reached = keys.last().filter(|_| more).map_or(part.to, |(key, _)| *key);
         let batch = Batch {
             services: services.clone(),
             sequence: self.sequence,
-            arc: (cursor, reached),
+            arc: (part.from, reached),
             replace: true,
-            keys,
+            keys: keys.into_iter().map(|(_, statement)| statement).collect(),
         };
-        (Request::Publish(Box::new(batch)), Sent::Portion { arc: to, reached })
+        (Request::Publish(Box::new(batch)), Sent::Portion { arc, part: (part.from, part.to), reached })
     }
 
     fn changes(
         &self,
-        from: Id,
         to: Id,
+        arc: &Placed,
         known: u64,
         services: &Services,
         limit: usize,
     ) -> Option<(Request, Sent)> {
-        let news = self.changes.range(known + 1..).filter(|(_, key)| key.is_within(from, to));
-        let (news, more) = pack(news.map(|(at, key)| ((*at, *key), self.entries(*key))), limit);
-        let ((last, _), _) = news.last()?;
+        let news = arc.changes.range(known + 1..).map(|(at, key)| (*at, self.listing.statement(*key)));
+        let (news, more) = pack(news, limit);
+        let (last, _) = news.last()?;
         let sequence = if more { *last } else { self.sequence };
-        let keys = news.into_iter().map(|((_, key), entries)| (key, entries)).collect();
         let batch = Batch {
             services: services.clone(),
             sequence: self.sequence,
-            arc: (from, to),
+            arc: (arc.from, to),
             replace: false,
-            keys,
+            keys: news.into_iter().map(|(_, statement)| statement).collect(),
         };
         Some((Request::Publish(Box::new(batch)), Sent::Changes { arc: to, sequence }))
     }
 
-    /// A keeper did what it was asked.
-    pub fn acknowledge(&mut self, keeper: Id, sent: Sent, response: Response) {
+    /// A keeper did what it was asked. `limit`: keys in one message.
+    pub fn acknowledge(&mut self, keeper: Id, sent: Sent, response: Response, limit: usize) {
         if let Some(link) = self.links.get_mut(&keeper) {
             link.busy = false;
             link.failures = 0;
-            if matches!(sent, Sent::Renewal { .. }) {
+            link.lost = false;
+            if let Sent::Renewal { dropped, .. } = &sent {
                 link.since_renewal = Duration::ZERO;
+                link.unsure = false;
+                link.full = None;
+                link.dropped = link.dropped.saturating_sub(*dropped);
             }
         }
         match (sent, response) {
-            (Sent::Renewal { sequence, arcs }, Response::Renewed(answers)) if arcs.len() == answers.len() => {
+            (Sent::Renewal { sequence, arcs, .. }, Response::Renewed(answers))
+                if arcs.len() == answers.len() =>
+            {
                 for (arc, answer) in arcs.into_iter().zip(&answers) {
-                    self.compared(keeper, arc, sequence, answer);
+                    self.compared(keeper, arc, sequence, answer, limit);
                 }
             }
-            (Sent::Portion { arc: to, reached }, Response::Published(arc)) => {
-                self.advance(keeper, to, |progress| match progress {
-                    Progress::Send { at, .. } if reached == to => Progress::UpTo(at),
-                    Progress::Send { at, .. } => Progress::Send { cursor: reached, at },
-                    other => other,
-                });
+            (Sent::Parts { arc, parts }, Response::Renewed(answers)) if parts.len() == answers.len() => {
+                for ((from, to), answer) in parts.into_iter().zip(&answers) {
+                    let divided = self.divide(Part { from, to, send: false }, answer.verdict, limit);
+                    self.replace_part(keeper, arc, (from, to), divided);
+                }
+            }
+            (Sent::Portion { arc: to, part, reached }, Response::Published(arc)) => {
+                if let Some(link) = self.links.get_mut(&keeper) {
+                    link.unsure = true;
+                }
                 self.confirm(keeper, to, &arc);
+                self.sent_portion(keeper, to, part, reached);
             }
             (Sent::Changes { arc: to, sequence }, Response::Published(arc)) => {
-                self.advance(keeper, to, |progress| match progress {
-                    Progress::UpTo(known) => Progress::UpTo(known.max(sequence)),
-                    other => other,
-                });
+                // First, for what has gone to another peer is not settled.
                 self.confirm(keeper, to, &arc);
+                if let Some(Known::UpTo(known)) = self.known(keeper, to) {
+                    *known = sequence.max(*known);
+                }
+                self.settle(to);
+            }
+            (_, Response::Full(most)) => {
+                if let Some(link) = self.links.get_mut(&keeper) {
+                    link.full = Some(most);
+                }
             }
             // Asked again at once, it would answer the same.
             _ => self.fail(keeper),
         }
-        self.forget_settled();
     }
 
-    fn compared(&mut self, keeper: Id, (from, to): (Id, Id), sequence: u64, answer: &ArcAnswer) {
-        if self.arcs.get(&to).is_none_or(|arc| arc.from != from) {
+    fn compared(
+        &mut self,
+        keeper: Id,
+        (from, to): (Id, Id),
+        sequence: u64,
+        answer: &ArcAnswer,
+        limit: usize,
+    ) {
+        if self.arcs.get(&to).is_none_or(|arc| arc.from != from || arc.forgotten > sequence) {
             return;
         }
-        self.advance(keeper, to, |progress| match (progress, answer.same) {
-            (Progress::UpTo(known), true) => Progress::UpTo(known.max(sequence)),
-            (_, true) => Progress::UpTo(sequence),
-            (Progress::Send { .. }, false) => progress,
-            (_, false) => Progress::Send { cursor: from, at: sequence },
-        });
+        let parts = self.divide(Part { from, to, send: false }, answer.verdict, limit);
         match &answer.owner {
             Some(arc) => self.confirm(keeper, to, arc),
             None if keeper == to => self.displace(to),
             None => {}
+        }
+        let same = answer.verdict == Verdict::Same;
+        if let Some(known) = self.known(keeper, to) {
+            match known {
+                Known::UpTo(at) if same => *at = sequence.max(*at),
+                _ if same => *known = Known::UpTo(sequence),
+                // What is under way goes on.
+                Known::Behind { .. } => {}
+                _ => *known = Known::Behind { at: sequence, parts },
+            }
+        }
+        self.settle(to);
+    }
+
+    /// What is left to do for a part that was compared.
+    fn divide(&self, part: Part, verdict: Verdict, limit: usize) -> Vec<Part> {
+        let keys = self.listing.count(part.from, part.to);
+        match verdict {
+            Verdict::Same => return Vec::new(),
+            Verdict::Differs if keys > limit => {}
+            Verdict::Empty | Verdict::Differs => return vec![Part { send: true, ..part }],
+        }
+        let each = keys.div_ceil(PARTS);
+        let ends = self.listing.keys_within(part.from, part.to).skip(each - 1).step_by(each);
+        let mut parts: Vec<Part> = Vec::with_capacity(PARTS);
+        let mut from = part.from;
+        for to in ends.take(PARTS - 1).chain([part.to]).filter(|to| *to != part.to).collect::<Vec<_>>() {
+            parts.push(Part { from, to, send: false });
+            from = to;
+        }
+        parts.push(Part { from, to: part.to, send: false });
+        parts
+    }
+
+    fn replace_part(&mut self, keeper: Id, arc: Id, (from, to): (Id, Id), by: Vec<Part>) {
+        let Some(Known::Behind { at, parts }) = self.known(keeper, arc) else { return };
+        let at = *at;
+        if let Some(index) = parts.iter().position(|part| (part.from, part.to) == (from, to)) {
+            parts.splice(index..=index, by);
+        }
+        if parts.is_empty() {
+            self.reached(keeper, arc, at);
+        }
+    }
+
+    fn sent_portion(&mut self, keeper: Id, arc: Id, part: (Id, Id), reached: Id) {
+        let Some(Known::Behind { at, parts }) = self.known(keeper, arc) else { return };
+        let at = *at;
+        if let Some(index) = parts.iter().position(|other| (other.from, other.to) == part && other.send) {
+            if reached == part.1 {
+                parts.remove(index);
+            } else {
+                parts[index].from = reached;
+            }
+        }
+        if parts.is_empty() {
+            self.reached(keeper, arc, at);
+        }
+    }
+
+    fn reached(&mut self, keeper: Id, arc: Id, sequence: u64) {
+        if let Some(known) = self.known(keeper, arc) {
+            *known = Known::UpTo(sequence);
+        }
+        self.settle(arc);
+    }
+
+    fn known(&mut self, keeper: Id, arc: Id) -> Option<&mut Known> {
+        self.arcs.get_mut(&arc)?.keepers.get_mut(&keeper)
+    }
+
+    fn settle(&mut self, arc: Id) {
+        if let Some(arc) = self.arcs.get_mut(&arc) {
+            arc.forget_settled();
         }
     }
 
@@ -425,17 +663,18 @@ impl Publisher {
         }
     }
 
-    fn advance(&mut self, keeper: Id, to: Id, step: impl Fn(Progress) -> Progress) {
-        if let Some(progress) = self.arcs.get_mut(&to).and_then(|arc| arc.keepers.get_mut(&keeper)) {
-            *progress = step(*progress);
+    /// A keeper has no time; it is asked again at the next tick.
+    pub fn back_off(&mut self, keeper: Id) {
+        if let Some(link) = self.links.get_mut(&keeper) {
+            link.busy = false;
+            link.waits = true;
         }
     }
 
     /// A keeper did not answer; it is tried again at the next tick, and lost after the third time.
     pub fn fail(&mut self, keeper: Id) {
+        self.back_off(keeper);
         let Some(link) = self.links.get_mut(&keeper) else { return };
-        link.busy = false;
-        link.waits = true;
         link.failures += 1;
         if link.failures >= 3 {
             link.failures = 0;
@@ -449,28 +688,47 @@ impl Publisher {
     }
 }
 
-/// The entries of one key that are published: bounded, since they travel in one message.
-fn stated(entries: &BTreeMap<Arc<str>, Entry>) -> impl Iterator<Item = &Entry> {
-    let mut bytes = 0;
-    entries.values().take(SAME_NAME).take_while(move |entry| {
-        bytes += entry.weight();
-        bytes <= MESSAGE_BYTES
-    })
+impl Known {
+    /// The same of a part of the arc.
+    fn confined(self, from: Id, to: Id) -> Known {
+        match self {
+            Known::Behind { at, parts } => {
+                let inside = |id: Id| id == from || id.is_within(from, to);
+                if parts.iter().all(|part| inside(part.from) && inside(part.to)) {
+                    Known::Behind { at, parts }
+                } else {
+                    Known::Compare
+                }
+            }
+            known => known,
+        }
+    }
 }
 
-/// As many keys, each with its entries, as fit into one message; and whether more would follow.
-fn pack<'a, K, E: Iterator<Item = &'a Entry>>(
-    keys: impl Iterator<Item = (K, E)>,
-    limit: usize,
-) -> (Vec<(K, Vec<Entry>)>, bool) {
+impl Placed {
+    /// Drops the changes that every keeper knows.
+    fn forget_settled(&mut self) {
+        let known = self.keepers.values().map(|known| match known {
+            Known::Compare => 0,
+            Known::Behind { at, .. } | Known::UpTo(at) => *at,
+        });
+        let known = known.min().unwrap_or(0);
+        while let Some(first) = self.changes.first_entry().filter(|first| *first.key() <= known) {
+            self.changed.remove(&first.remove());
+        }
+    }
+}
+
+/// As many statements as fit into one message; and whether more would follow.
+fn pack<K>(statements: impl Iterator<Item = (K, Statement)>, limit: usize) -> (Vec<(K, Statement)>, bool) {
     let (mut packed, mut bytes) = (Vec::new(), 0);
-    for (key, entries) in keys {
-        if packed.len() == limit || bytes >= MESSAGE_BYTES {
+    for (key, statement) in statements {
+        let weight = statement.weight();
+        if packed.len() == limit || (!packed.is_empty() && bytes + weight > MESSAGE_BYTES) {
             return (packed, true);
         }
-        let entries: Vec<Entry> = entries.cloned().collect();
-        bytes += entries.iter().map(Entry::weight).sum::<usize>();
-        packed.push((key, entries));
+        bytes += weight;
+        packed.push((key, statement));
     }
     (packed, false)
 }

@@ -4,7 +4,7 @@ use chord_client::views::{FileView, SourceView};
 use chord_client::{Client, ClientError};
 
 use crate::commands::somebody;
-use crate::output::{Column, Output, count, milliseconds, safe, shorten, size, table};
+use crate::output::{Column, Output, count, milliseconds, safe, size, table};
 
 const COLUMNS: [Column<'_>; 6] = [
     ("PEER", false),
@@ -58,7 +58,7 @@ fn show(file: &FileView) -> String {
 
 fn row(source: &SourceView) -> Vec<String> {
     vec![
-        shorten(&source.peer, 20),
+        source.peer.clone(),
         size(source.size),
         source.modified.clone(),
         digest(source.digest.as_deref()),

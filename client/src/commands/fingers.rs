@@ -1,23 +1,19 @@
-//! `fingers`: the finger table of the peer asked.
+//! `fingers`: the finger table of one peer.
 
+use chord::Id;
 use chord_client::views::{FingersView, NodeView, PeerView};
 use chord_client::{Client, ClientError};
 
-use crate::args::hex_bytes;
-use crate::output::{Column, Output, safe, short_id, shorten, table};
+use crate::args::Of;
+use crate::output::{Column, Output, safe, short_id, table};
 
 const COLUMNS: [Column<'_>; 5] =
     [("FINGER", true), ("START", false), ("INTERVAL", true), ("PEER", false), ("ADDRESS", false)];
 
-/// Bits of an identifier, which is how many fingers there are.
-const BITS: u32 = 160;
-
-/// An identifier's bytes, the first one the most significant.
-type Id = [u8; 20];
-
 /// Shows the table.
-pub async fn run(client: &Client, output: &Output) -> Result<u8, ClientError> {
-    let fingers = FingersView::from(NodeView::from(client.node().await?));
+pub async fn run(client: &Client, output: &Output, of: &Of) -> Result<u8, ClientError> {
+    let node = client.node_of(of.of.as_deref().unwrap_or_default()).await?;
+    let fingers = FingersView::from(NodeView::from(node));
     output.show(&fingers, show)?;
     Ok(0)
 }
@@ -44,7 +40,7 @@ fn show(view: &FingersView) -> String {
 
 fn runs(view: &FingersView, me: Id) -> Vec<Run<'_>> {
     let mut runs: Vec<Run<'_>> = Vec::new();
-    for finger in 1..=BITS {
+    for finger in 1..=Id::BITS {
         let peer = peer(view, me, finger);
         match runs.last_mut().filter(|run| run.peer.map(|p| &p.id) == peer.map(|p| &p.id)) {
             Some(run) => run.last = finger,
@@ -61,8 +57,8 @@ fn peer(view: &FingersView, me: Id, finger: u32) -> Option<&PeerView> {
         return listed.peer.as_ref();
     }
     let successor = view.successors.first()?;
-    let reach = minus(id(&successor.id)?, me);
-    (minus(start, me) <= reach).then_some(successor)
+    let reach = me.distance_to(id(&successor.id)?);
+    (me.distance_to(start) <= reach).then_some(successor)
 }
 
 fn row(run: &Run<'_>, me: Id) -> Vec<String> {
@@ -70,48 +66,28 @@ fn row(run: &Run<'_>, me: Id) -> Vec<String> {
         true => run.first.to_string(),
         false => format!("{}-{}", run.first, run.last),
     };
-    let start: String = start(me, run.first).iter().map(|byte| format!("{byte:02x}")).collect();
+    let start = start(me, run.first).to_string();
     let (name, address) = run.peer.map_or_else(
         || ("-".to_owned(), "the peer itself, or not known yet".to_owned()),
-        |peer| (shorten(&peer.name, 20), peer.chord.trim_start_matches("http://").to_owned()),
+        |peer| (peer.name.clone(), peer.chord.trim_start_matches("http://").to_owned()),
     );
     vec![number, short_id(&start), share(run.first, run.last), name, address]
 }
 
 /// Of the ring, from the start of `first` up to the start of the finger behind `last`.
 fn share(first: u32, last: u32) -> String {
-    let power = |finger: u32| 2f64.powi(finger as i32 - 1 - BITS as i32);
+    let power = |finger: u32| 2f64.powi(finger as i32 - 1 - Id::BITS as i32);
     let percent = (power(last + 1) - power(first)) * 100.0;
     if percent < 0.1 { "< 0.1 %".to_owned() } else { format!("{percent:.1} %") }
 }
 
 /// The identifier that a finger starts at.
 fn start(me: Id, finger: u32) -> Id {
-    let mut sum = me;
-    let bit = (finger - 1) as usize;
-    let mut carry = 1u16 << (bit % 8);
-    for byte in sum.iter_mut().rev().skip(bit / 8) {
-        carry += u16::from(*byte);
-        [_, *byte] = carry.to_be_bytes();
-        carry >>= 8;
-    }
-    sum
-}
-
-/// Clockwise from `b` to `a`.
-fn minus(a: Id, b: Id) -> Id {
-    let mut difference = a;
-    let mut borrow = 0;
-    for (byte, b) in difference.iter_mut().zip(b).rev() {
-        let (value, first) = byte.overflowing_sub(b);
-        let (value, second) = value.overflowing_sub(borrow);
-        (*byte, borrow) = (value, u8::from(first || second));
-    }
-    difference
+    me.plus_power_of_two(finger - 1)
 }
 
 fn id(digits: &str) -> Option<Id> {
-    hex_bytes(digits)?.try_into().ok()
+    digits.parse().ok()
 }
 
 #[cfg(test)]
@@ -130,13 +106,14 @@ mod tests {
 
     #[test]
     fn starts_and_distances_go_round_the_ring() {
-        let last = [0xff; 20];
-        let mut zero_after_one = [0; 20];
-        assert_eq!(start(last, 1), zero_after_one);
-        zero_after_one[0] = 0x80;
-        assert_eq!(start([0; 20], 160), zero_after_one);
-        assert_eq!(minus([0; 20], last)[19], 1);
-        assert_eq!(minus(start([7; 20], 90), [7; 20]), start([0; 20], 90));
+        let (zero, seven, last) =
+            (Id::from_bytes([0; 20]), Id::from_bytes([7; 20]), Id::from_bytes([0xff; 20]));
+        let mut half = [0; 20];
+        half[0] = 0x80;
+        assert_eq!(start(last, 1), zero);
+        assert_eq!(start(zero, 160), Id::from_bytes(half));
+        assert_eq!(last.distance_to(zero).to_bytes()[19], 1);
+        assert_eq!(seven.distance_to(start(seven, 90)), start(zero, 90));
     }
 
     #[test]

@@ -49,15 +49,21 @@ async fn network(client: &Client) -> Result<FilesPage, ClientError> {
 
 /// The next cursor, if it leads on.
 fn onward(cursor: &str, next: Option<String>, gathered: usize) -> Result<Option<String>, ClientError> {
-    if next.as_deref() == Some(cursor) {
-        return Err(ClientError::Failed("the peer's listing does not end: it repeats a page".to_owned()));
-    }
+    let next = other_page(cursor, next)?;
     if next.is_some() && gathered > MOST {
         return Err(ClientError::Failed(format!(
             "there are more than {MOST} files; read them page by page from a gateway, GET /api/v1/files?cursor="
         )));
     }
     Ok(next)
+}
+
+/// The next cursor, if it is not that of the page which it came with.
+pub fn other_page(cursor: &str, next: Option<String>) -> Result<Option<String>, ClientError> {
+    match next.as_deref() == Some(cursor) {
+        true => Err(ClientError::Failed("the peer's listing does not end: it repeats a page".to_owned())),
+        false => Ok(next),
+    }
 }
 
 fn show_peer(catalog: &CatalogView) -> String {
@@ -74,13 +80,7 @@ fn show_peer(catalog: &CatalogView) -> String {
 
 fn show_network(page: &FilesPage) -> String {
     let row = |file: &NamedFile| {
-        let peers: Vec<&str> = file.sources.iter().map(|source| source.peer.as_str()).collect();
-        let peers = match peers.len() {
-            0..=3 => peers.join(", "),
-            _ => format!("{}, …", peers[..3].join(", ")),
-        };
-        let bytes = file.sources.first().map_or_else(|| "-".to_owned(), |source| size(source.size));
-        vec![file.total.to_string(), bytes, peers, file.name.clone()]
+        vec![file.total.to_string(), first_size(file), some_peers(file), file.name.clone()]
     };
     let mut text = table(&NAMES, page.files.iter().map(row));
     text.push_str(&format!("\n\n{} in the network\n", count(page.files.len() as u64, "name")));
@@ -88,6 +88,20 @@ fn show_network(page: &FilesPage) -> String {
         text.push_str("Some peer that should have been asked did not answer: there may be more.\n");
     }
     text
+}
+
+/// The first three peers that have the file.
+pub fn some_peers(file: &NamedFile) -> String {
+    let peers: Vec<&str> = file.sources.iter().map(|source| source.peer.as_str()).collect();
+    match peers.len() {
+        0..=3 => peers.join(", "),
+        _ => format!("{}, …", peers[..3].join(", ")),
+    }
+}
+
+/// The size that the first of them states.
+pub fn first_size(file: &NamedFile) -> String {
+    file.sources.first().map_or_else(|| "-".to_owned(), |source| size(source.size))
 }
 
 #[cfg(test)]

@@ -1,19 +1,43 @@
 //! One file per command. Each returns the exit code of a program that did what was asked.
 
+pub mod doctor;
 pub mod echo;
 pub mod find;
 pub mod fingers;
 pub mod get;
+pub mod get_many;
 pub mod lookup;
 pub mod ls;
 pub mod node;
 pub mod packaging;
+pub mod publish;
 pub mod put;
 pub mod ring;
 pub mod ring_check;
+pub mod schema;
+pub mod search;
+pub mod search_watch;
+pub mod top;
+pub mod watch;
 
-use chord_client::{Address, ClientError};
+use chord_client::ClientError;
 use chordial_proto::chord_v1::{FindResponse, Source};
+
+/// What goes on until Ctrl-C, which is no failure.
+///
+/// # Errors
+/// As `endless`; where Ctrl-C can't be waited for.
+async fn until_interrupted(
+    endless: impl Future<Output = Result<u8, ClientError>>,
+) -> Result<u8, ClientError> {
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => match interrupted {
+            Ok(()) => Ok(0),
+            Err(error) => Err(ClientError::Failed(format!("cannot wait for Ctrl-C: {error}"))),
+        },
+        ended = endless => ended,
+    }
+}
 
 /// The sources found, or why there are none.
 ///
@@ -27,16 +51,4 @@ fn somebody(found: &FindResponse, name: &str) -> Result<Vec<Source>, ClientError
             "no peer that answered shares a file named {name:?}, but some did not answer; ask again in a moment"
         ))),
     }
-}
-
-/// The transfer port that `peer` has published.
-///
-/// # Errors
-/// [`ClientError::Failed`] where that is not an address.
-pub fn transfer_port(published: &str, peer: &str) -> Result<Address, ClientError> {
-    published.parse().map_err(|_| {
-        ClientError::Failed(format!(
-            "{peer} publishes {published:?} as its transfer port, which is not an address"
-        ))
-    })
 }

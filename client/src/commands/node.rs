@@ -1,13 +1,16 @@
-//! `node`: the state of the peer asked.
+//! `node`: the state of one peer.
 
 use chord_client::views::{NodeView, PeerView};
 use chord_client::{Client, ClientError};
 
+use crate::args::Of;
+use crate::commands::publish;
 use crate::output::{Output, short_id, table};
 
 /// Shows the peer.
-pub async fn run(client: &Client, output: &Output) -> Result<u8, ClientError> {
-    output.show(&NodeView::from(client.node().await?), show)?;
+pub async fn run(client: &Client, output: &Output, of: &Of) -> Result<u8, ClientError> {
+    let node = client.node_of(of.of.as_deref().unwrap_or_default()).await?;
+    output.show(&NodeView::from(node), show)?;
     Ok(0)
 }
 
@@ -29,7 +32,11 @@ fn show(node: &NodeView) -> String {
         row(if index == 0 { "successors" } else { "" }, peer(successor));
     }
     row("entries", format!("{} its own, {} copies", node.entries.owned, node.entries.replicas));
-    row("files", format!("{} shared, {} not yet published", node.shared_files, node.unpublished));
+    row("files", format!("{} shared, {} keys not yet published", node.shared_files, node.unpublished));
+    if let Some(publishing) = &node.publishing {
+        row("published", publish::progress(publishing));
+    }
+    row("sent", format!("{} entries of its own since its start", node.entries_sent));
     row("version", format!("{}, incarnation {}", node.version, node.incarnation));
     table(&[(&node.name, false), ("", false)], rows)
 }

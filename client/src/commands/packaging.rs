@@ -7,12 +7,13 @@ use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 
 use crate::args::Args;
+use crate::completion;
 use crate::output::print;
 
-/// Prints the completion script of a shell.
+/// Prints the script with which a shell asks this program for completions.
 pub fn completions(shell: Shell) -> Result<u8, ClientError> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command(), "chord-cli", &mut script);
+    let script = completion::script(&shell.to_string())
+        .map_err(|error| ClientError::Failed(format!("the script cannot be made: {error}")))?;
     print(&script)?;
     Ok(0)
 }

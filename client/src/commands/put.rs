@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::path::Path;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use chord_client::views::{UploadView, hex};
@@ -11,8 +10,7 @@ use chord_client::{Client, ClientError, Holder};
 use chordial_proto::transfer_v1::UploadHeader;
 use futures::{Stream, stream};
 
-use crate::args::Put;
-use crate::commands::transfer_port;
+use crate::args::{Args, Put};
 use crate::output::{Output, safe, size};
 use crate::progress::Progress;
 
@@ -20,14 +18,15 @@ use crate::progress::Progress;
 const CHUNK: usize = 128 * 1024;
 
 /// Reads the file for its digest, then sends it: so the peer can refuse it at once, and tells wrong bytes.
-pub async fn run(client: &Client, output: &Output, put: &Put, timeout: Duration) -> Result<u8, ClientError> {
+pub async fn run(client: &Client, output: &Output, put: &Put, args: &Args) -> Result<u8, ClientError> {
     let mut file = open(&put.file)?;
     let path = path_at_peer(put)?;
     let node = client.node().await?;
-    let (peer, services) = (node.peer.unwrap_or_default().name, node.services.unwrap_or_default());
+    let (peer, services) = (node.peer.unwrap_or_default(), node.services.unwrap_or_default());
     // Before connecting: this may take longer than a peer keeps an idle connection.
     let (size, digest) = read_through(&mut file).map_err(|error| unreadable(&put.file, &error))?;
-    let holder = Holder::connect(&transfer_port(&services.transfer, &peer)?, timeout).await?;
+    let address = args.service_hosts.address(&peer, "transfer", &services.transfer)?;
+    let holder = Holder::connect(&address, args.timeout).await?;
     let header = UploadHeader {
         path,
         size: Some(size),
@@ -40,13 +39,14 @@ pub async fn run(client: &Client, output: &Output, put: &Put, timeout: Duration)
     let stored = uploaded.header.as_ref().map_or(&[][..], |header| &header.digest);
     if stored != digest {
         return Err(ClientError::Integrity(format!(
-            "{peer} stored other bytes than {}: BLAKE3 {}, sent {}",
+            "{} stored other bytes than {}: BLAKE3 {}, sent {}",
+            safe(&peer.name),
             put.file.display(),
             hex(stored),
             hex(&digest)
         )));
     }
-    output.show(&UploadView::new(uploaded, &services.gateway), |view| show(view, &peer))?;
+    output.show(&UploadView::new(uploaded, &services.gateway), |view| show(view, &peer.name))?;
     Ok(0)
 }
 

@@ -3,9 +3,10 @@
 use chord_client::views::{ProblemView, RingPeerView, RingView};
 use chord_client::{Client, ClientError};
 
-use crate::output::{Column, Output, count, safe, short_id, shorten, table};
+use crate::output::{Column, Output, count, safe, short_id, table};
 
-const COLUMNS: [Column<'_>; 7] = [
+/// The titles, which tests of tables use, too.
+pub const COLUMNS: [Column<'_>; 7] = [
     ("NAME", false),
     ("ID", false),
     ("ADDRESS", false),
@@ -47,7 +48,7 @@ fn row(peer: &RingPeerView, problems: &[ProblemView]) -> Vec<String> {
     let unknown = || "-".to_owned();
     let troubled = problems.iter().any(|problem| problem.peer == peer.name);
     vec![
-        shorten(&peer.name, 20),
+        peer.name.clone(),
         short_id(&peer.id),
         peer.chord.trim_start_matches("http://").to_owned(),
         format!("{:.1} %", peer.share * 100.0),
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_fits_into_a_hundred_columns_and_explains_itself() {
+    fn a_ring_explains_itself() {
         let mut ring = RingView {
             peers: vec![peer("p1", "member"), peer("a-name-much-longer-than-needed", "suspected")],
             agreed: true,
@@ -113,7 +114,5 @@ mod tests {
         let text = show(&ring);
         assert!(text.contains("member !") && text.contains("p1: its successor p5 does not answer"), "{text}");
         assert!(text.contains("suspected: it does not answer") && text.contains("given up within"), "{text}");
-        let widest = text.lines().map(|line| line.chars().count()).max();
-        assert!(widest <= Some(100), "{text}");
     }
 }

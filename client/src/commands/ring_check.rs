@@ -111,7 +111,8 @@ fn short(replicas: &ReplicasView) -> String {
     text
 }
 
-fn replicas(replicas: &ReplicasView) -> String {
+/// Whether every entry is kept by as many peers as it should be.
+pub fn replicas(replicas: &ReplicasView) -> String {
     let ReplicasView { wanted, entries, short, .. } = replicas;
     let places = count(u64::from(*wanted), "peer");
     match (entries, short) {

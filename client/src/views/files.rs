@@ -7,20 +7,25 @@ use super::{RouteView, digest_text, file_url, hex, present, rfc3339};
 
 /// One file of one peer that has the name asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SourceView {
     /// The holder's name.
     pub peer: String,
     /// The holder's identifier.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{40}$"))]
     pub id: String,
     /// Where its gateway gives the bytes.
+    #[cfg_attr(feature = "openapi", schema(format = "uri"))]
     pub url: String,
     /// Relative to the holder's directory.
     pub path: String,
     /// Bytes.
     pub size: u64,
     /// When it was last changed.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub modified: String,
-    /// `None` until it is computed.
+    /// Null until it is computed.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^blake3:[0-9a-f]{64}$"))]
     pub digest: Option<String>,
     /// False: the holder was given up, its lease still runs.
     pub alive: bool,
@@ -50,10 +55,12 @@ fn sources(sources: Vec<chord_v1::Source>) -> Vec<SourceView> {
 
 /// `GET /api/v1/files/{name}`: who holds the file of exactly this name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FileView {
     /// The base name.
     pub name: String,
     /// Its key.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{40}$"))]
     pub key: String,
     /// At most 100 of its holders.
     pub sources: Vec<SourceView>,
@@ -78,12 +85,14 @@ impl From<chord_v1::FindResponse> for FileView {
     }
 }
 
-/// One name of the network's listing.
+/// One name, in a listing or among the hits of a search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NamedFile {
     /// The base name.
     pub name: String,
     /// Its key.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{40}$"))]
     pub key: String,
     /// At most 100 of its holders.
     pub sources: Vec<SourceView>,
@@ -91,12 +100,19 @@ pub struct NamedFile {
     pub total: u64,
 }
 
+impl From<chord_v1::NamedSources> for NamedFile {
+    fn from(named: chord_v1::NamedSources) -> Self {
+        Self { name: named.name, key: hex(&named.key), sources: sources(named.sources), total: named.total }
+    }
+}
+
 /// `GET /api/v1/files`: a page of the network's listing, in ring order of the keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FilesPage {
     /// The names of this page.
     pub files: Vec<NamedFile>,
-    /// The cursor of the next page; `None` on the last one.
+    /// The cursor of the next page; null on the last one.
     pub next: Option<String>,
     /// False: some peer that should have been asked did not answer.
     pub complete: bool,
@@ -104,14 +120,8 @@ pub struct FilesPage {
 
 impl From<chord_v1::ListNamesResponse> for FilesPage {
     fn from(page: chord_v1::ListNamesResponse) -> Self {
-        let file = |named: chord_v1::NamedSources| NamedFile {
-            name: named.name,
-            key: hex(&named.key),
-            sources: sources(named.sources),
-            total: named.total,
-        };
         Self {
-            files: page.files.into_iter().map(file).collect(),
+            files: page.files.into_iter().map(NamedFile::from).collect(),
             next: present(page.next),
             complete: page.complete,
         }
@@ -120,6 +130,7 @@ impl From<chord_v1::ListNamesResponse> for FilesPage {
 
 /// One file of a peer's own listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CatalogFile {
     /// The base name.
     pub name: String,
@@ -128,10 +139,13 @@ pub struct CatalogFile {
     /// Bytes.
     pub size: u64,
     /// When it was last changed.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub modified: String,
-    /// `None` until it is computed.
+    /// Null until it is computed.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^blake3:[0-9a-f]{64}$"))]
     pub digest: Option<String>,
     /// Where the peer's gateway gives the bytes.
+    #[cfg_attr(feature = "openapi", schema(format = "uri"))]
     pub url: String,
 }
 
@@ -151,6 +165,7 @@ impl CatalogFile {
 
 /// `GET /api/v1/catalog`: a page of the files that one peer shares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CatalogView {
     /// The peer's name.
     pub peer: String,
@@ -158,7 +173,7 @@ pub struct CatalogView {
     pub total: u64,
     /// Those of this page, in order of their paths.
     pub files: Vec<CatalogFile>,
-    /// The cursor of the next page; `None` on the last one.
+    /// The cursor of the next page; null on the last one.
     pub next: Option<String>,
     /// Why the peer's directory can't be read now: the files are those known from before.
     pub problem: Option<String>,
@@ -196,6 +211,7 @@ impl From<chord_v1::ListFilesResponse> for CatalogView {
 
 /// `chord-cli put`: a file that was uploaded, as `PUT /files/{path}` states it, and whether it replaced one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UploadView {
     /// The file, as the peer shares it now.
     #[serde(flatten)]

@@ -4,11 +4,19 @@
 //! Identifiers and keys are 40 lower-case hexadecimal digits, digests `blake3:` and 64 of them, times RFC
 //! 3339 in UTC with seconds, addresses URLs.
 
+mod config;
+mod diagnosis;
+mod events;
 mod files;
+mod publishing;
+mod reason;
 mod ring;
 mod route;
+mod search;
 #[cfg(test)]
 mod tests;
+mod top;
+mod transfers;
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -16,12 +24,21 @@ use chordial_proto::chord_v1;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
+pub use config::{ConfigValue, ConfigView};
+pub use diagnosis::{CheckView, DiagnosisView, Findings, FromHere, Outcome, Unreached};
+pub use events::{
+    EndView, EventData, EventView, FileEventView, FilesEventView, PeerEventView, ReadyView, WatchedView,
+};
 pub use files::{CatalogFile, CatalogView, FileView, FilesPage, NamedFile, SourceView, UploadView};
+pub use publishing::{PublishedView, PublishingView, ReceiptView};
 pub use ring::{
     AddressesView, EntriesView, FingerView, FingersView, InvariantView, NodeView, ProblemView, ReplicasView,
     RingPeerView, RingView, ShortArcView,
 };
 pub use route::{ArcView, HopView, LookupView, RouteView, TraceView};
+pub use search::{SearchPage, WatchView};
+pub use top::{TopView, TrafficView};
+pub use transfers::{EchoView, GotManyView, GotView, NotGotView};
 
 /// All but RFC 3986's unreserved characters.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -63,12 +80,15 @@ fn present(text: String) -> Option<String> {
 
 /// A peer, as others are told of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PeerView {
     /// Its identifier.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{40}$"))]
     pub id: String,
     /// The name shown to people.
     pub name: String,
     /// Its chord port, as URL.
+    #[cfg_attr(feature = "openapi", schema(format = "uri"))]
     pub chord: String,
 }
 
@@ -80,4 +100,8 @@ impl From<chord_v1::Peer> for PeerView {
 
 fn peers(peers: Vec<chord_v1::Peer>) -> Vec<PeerView> {
     peers.into_iter().map(PeerView::from).collect()
+}
+
+fn names(peers: Vec<chord_v1::Peer>) -> Vec<String> {
+    peers.into_iter().map(|peer| peer.name).collect()
 }

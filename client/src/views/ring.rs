@@ -3,32 +3,40 @@
 use chordial_proto::chord_v1;
 use serde::{Deserialize, Serialize};
 
-use super::{PeerView, hex, peers, present};
+use super::{PeerView, PublishingView, hex, names, peers, present};
 
 /// Where a peer's services are reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AddressesView {
     /// Ring and index.
+    #[cfg_attr(feature = "openapi", schema(format = "uri"))]
     pub chord: String,
     /// Its own listing.
+    #[cfg_attr(feature = "openapi", schema(format = "uri"))]
     pub catalog: String,
     /// Downloads.
+    #[cfg_attr(feature = "openapi", schema(format = "uri"))]
     pub transfer: String,
     /// REST.
+    #[cfg_attr(feature = "openapi", schema(format = "uri"))]
     pub gateway: String,
 }
 
 /// One row of a finger table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FingerView {
     /// The identifier whose successor the finger is.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{40}$"))]
     pub start: String,
-    /// That successor, as known; `None` where it is not.
+    /// That successor, as known; null where it is not.
     pub peer: Option<PeerView>,
 }
 
 /// How many index entries a peer keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EntriesView {
     /// Of its own arc.
     pub owned: u64,
@@ -38,8 +46,10 @@ pub struct EntriesView {
 
 /// `GET /api/v1/node`: one peer's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeView {
     /// Its identifier.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{40}$"))]
     pub id: String,
     /// The name shown to people.
     pub name: String,
@@ -49,7 +59,7 @@ pub struct NodeView {
     pub state: String,
     /// Its services.
     pub addresses: AddressesView,
-    /// `None` where it has none.
+    /// Null where it has none.
     pub predecessor: Option<PeerView>,
     /// In ring order.
     pub successors: Vec<PeerView>,
@@ -63,10 +73,16 @@ pub struct NodeView {
     pub incarnation: u64,
     /// The program's version.
     pub version: String,
-    /// Files not yet acknowledged by any keeper.
+    /// Keys of its files that some keeper has not acknowledged.
     pub unpublished: u64,
     /// Why a peer that is joining has not joined yet.
     pub trouble: Option<String>,
+    /// How far its files are published; null where it does not say.
+    #[serde(default)]
+    pub publishing: Option<PublishingView>,
+    /// Entries of its own files that it has sent to other peers since its start.
+    #[serde(default)]
+    pub entries_sent: u64,
 }
 
 impl From<chord_v1::NodeInfo> for NodeView {
@@ -100,12 +116,15 @@ impl From<chord_v1::NodeInfo> for NodeView {
             version: node.version,
             unpublished: node.unpublished,
             trouble: present(node.trouble),
+            publishing: node.publishing.map(PublishingView::from),
+            entries_sent: node.entries_sent,
         }
     }
 }
 
 /// The finger table alone: a part of [`NodeView`], under the same names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FingersView {
     /// The peer's identifier.
     pub id: String,
@@ -132,18 +151,23 @@ fn node_state(state: chord_v1::NodeState) -> &'static str {
     }
 }
 
-/// One peer of the ring. What only the peer itself can say is `None` where it did not answer.
+/// One peer of the ring. What only the peer itself can say is null where it did not answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RingPeerView {
     /// Its identifier.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{40}$"))]
     pub id: String,
     /// The name shown to people.
     pub name: String,
     /// Its chord port, as URL.
+    #[cfg_attr(feature = "openapi", schema(format = "uri"))]
     pub chord: String,
     /// Its REST port, as URL.
+    #[cfg_attr(feature = "openapi", schema(format = "uri"))]
     pub gateway: Option<String>,
     /// Of the whole ring, 0 to 1.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 1))]
     pub share: f64,
     /// Grows with every restart.
     pub incarnation: u64,
@@ -194,6 +218,7 @@ impl From<chord_v1::RingPeer> for RingPeerView {
 
 /// Where one peer's view is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProblemView {
     /// Its name.
     pub peer: String,
@@ -205,6 +230,7 @@ pub struct ProblemView {
 
 /// One of Zave's invariants of the ring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InvariantView {
     /// Her name for it.
     pub name: String,
@@ -214,12 +240,13 @@ pub struct InvariantView {
     pub holds: bool,
     /// At whom it shows that it does not hold: names, 64 of them at most.
     pub peers: Vec<String>,
-    /// What will mend it; `None` where it holds.
+    /// What will mend it; null where it holds.
     pub remedy: Option<String>,
 }
 
 /// How often the entries are there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReplicasView {
     /// How many peers should keep each entry; fewer than configured in a ring that is smaller.
     pub wanted: u32,
@@ -229,12 +256,13 @@ pub struct ReplicasView {
     pub short: u64,
     /// The arcs that these lie in, 64 of them at most.
     pub short_arcs: Vec<ShortArcView>,
-    /// What will mend it; `None` where nothing is short.
+    /// What will mend it; null where nothing is short.
     pub remedy: Option<String>,
 }
 
 /// An arc that fewer peers keep alike than should.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShortArcView {
     /// Whose arc.
     pub peer: String,
@@ -248,6 +276,7 @@ pub struct ShortArcView {
 
 /// `GET /api/v1/ring`: all peers in ring order, and what is wrong with the ring.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RingView {
     /// In ring order.
     pub peers: Vec<RingPeerView>,
@@ -261,7 +290,7 @@ pub struct RingView {
     /// `small`: of at most as many peers as a successor list is long, so that each names all others; else `large`.
     #[serde(default)]
     pub mode: String,
-    /// `None` where the peers could not be asked what they keep.
+    /// Null where the peers could not be asked what they keep.
     #[serde(default)]
     pub replicas: Option<ReplicasView>,
 }
@@ -313,8 +342,4 @@ impl From<chord_v1::Replicas> for ReplicasView {
             remedy: present(replicas.remedy),
         }
     }
-}
-
-fn names(peers: Vec<chord_v1::Peer>) -> Vec<String> {
-    peers.into_iter().map(|peer| peer.name).collect()
 }

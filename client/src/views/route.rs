@@ -3,10 +3,12 @@
 use chordial_proto::chord_v1;
 use serde::{Deserialize, Serialize};
 
-use super::{PeerView, hex, peers};
+use super::reason::Explained;
+use super::{PeerView, hex, peers, present};
 
 /// How a question went through the ring, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RouteView {
     /// Calls to other peers that were answered.
     pub hops: u32,
@@ -28,26 +30,42 @@ impl From<chord_v1::Route> for RouteView {
 
 /// The keys behind `from` up to `to`, clockwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ArcView {
     /// Itself not within.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{40}$"))]
     pub from: String,
     /// The last one within.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{40}$"))]
     pub to: String,
 }
 
 /// One peer on the way of a lookup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HopView {
     /// Its name.
     pub peer: String,
     /// Its identifier.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{40}$"))]
     pub id: String,
     /// Microseconds of the call to it, there and back; 0 for the asker.
     pub elapsed_us: u64,
+    /// Why it was asked: `asked`: it is the peer asked. `closest-preceding`: of the peers that another one knows, it
+    /// comes closest before the key. `successor`: it follows next behind the key, and should be responsible.
+    /// `predecessor`: the one before it should have been responsible, and the key lies before its arc. `contact`: in
+    /// the asker's table of all peers it is the next behind the key. `again`: those that it named did not answer.
+    /// `retry`: it was silent, and gets more time. `owner`: it is responsible; for the last one alone. Others may come.
+    #[serde(default)]
+    pub rule: String,
+    /// The same in words, with the peers' names.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// A route with what each step took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TraceView {
     /// The route in short.
     #[serde(flatten)]
@@ -58,10 +76,15 @@ pub struct TraceView {
     pub failed: Vec<PeerView>,
 }
 
-/// Which peer is responsible for a key.
+/// `GET /api/v1/lookup`: which peer is responsible for a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LookupView {
-    /// The key asked about.
+    /// The name asked about; null where a key was.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Its key, or the key asked about.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{40}$"))]
     pub key: String,
     /// The responsible peer.
     pub successor: PeerView,
@@ -74,16 +97,20 @@ pub struct LookupView {
 }
 
 impl From<chord_v1::FindSuccessorResponse> for LookupView {
-    fn from(found: chord_v1::FindSuccessorResponse) -> Self {
-        let mut route = found.route.unwrap_or_default();
-        let failed = peers(std::mem::take(&mut route.failed));
-        let hop = |hop: &chord_v1::Hop| {
+    fn from(mut found: chord_v1::FindSuccessorResponse) -> Self {
+        let mut route = found.route.take().unwrap_or_default();
+        let explained = Explained::new(&found, &route);
+        let hop = |(index, hop): (usize, &chord_v1::Hop)| {
             let peer = hop.peer.clone().unwrap_or_default();
-            HopView { id: hex(&peer.id), peer: peer.name, elapsed_us: hop.elapsed_us }
+            let (rule, reason) = explained.hop(index);
+            let (id, rule) = (hex(&peer.id), rule.to_owned());
+            HopView { id, peer: peer.name, elapsed_us: hop.elapsed_us, rule, reason }
         };
-        let path = route.path.iter().map(hop).collect();
+        let path = route.path.iter().enumerate().map(hop).collect();
+        let failed = peers(std::mem::take(&mut route.failed));
         let successor = PeerView::from(found.successor.unwrap_or_default());
         Self {
+            name: present(found.name),
             key: hex(&found.key),
             arc: ArcView { from: hex(&found.arc_from), to: successor.id.clone() },
             successor,

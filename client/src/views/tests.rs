@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use chordial_proto::chord_v1::HopRule;
 use chordial_proto::{catalog_v1, chord_v1};
 
 use super::*;
@@ -37,6 +38,7 @@ fn source(digest: Vec<u8>) -> chord_v1::Source {
             size: 48213,
             modified_ms: 1_795_339_800_999,
             digest,
+            text: String::new(),
         }),
         alive: true,
     }
@@ -57,12 +59,19 @@ fn node() -> chord_v1::NodeInfo {
         version: "0.1.0".to_owned(),
         unpublished: 0,
         trouble: String::new(),
+        publishing: Some(publishing()),
+        entries_sent: 171,
+        publishers: 3,
     }
+}
+
+fn publishing() -> chord_v1::Publishing {
+    chord_v1::Publishing { files: 12, keys: 57, acknowledged: 55, refusing: vec![peer(4)], late_ms: 1001 }
 }
 
 #[test]
 fn a_found_file_has_the_body_of_the_contract() {
-    let hop = |number| chord_v1::Hop { peer: Some(peer(number)), elapsed_us: 300 };
+    let hop = |number| chord_v1::Hop { peer: Some(peer(number)), elapsed_us: 300, ..Default::default() };
     let view = FileView::from(chord_v1::FindResponse {
         name: "report.pdf".to_owned(),
         key: vec![0x9f; 20],
@@ -128,7 +137,9 @@ fn a_node_has_the_body_of_the_contract() {
             "predecessor": null, "successors": [p4],
             "fingers": [{ "start": "04".repeat(20), "peer": p4 }],
             "entries": { "owned": 10, "replicas": 20 }, "shared_files": 12,
-            "incarnation": 1, "version": "0.1.0", "unpublished": 0, "trouble": null
+            "incarnation": 1, "version": "0.1.0", "unpublished": 0, "trouble": null,
+            "publishing": { "files": 12, "keys": 57, "acknowledged": 55, "refusing": ["p4"], "late_seconds": 2 },
+            "entries_sent": 171
         })
     );
 }
@@ -228,6 +239,7 @@ fn a_catalog_has_the_body_of_the_contract() {
 #[test]
 fn a_lookup_tells_each_hop() {
     let view = LookupView::from(chord_v1::FindSuccessorResponse {
+        name: "a".to_owned(),
         key: vec![2; 20],
         successor: Some(peer(3)),
         arc_from: vec![1; 20],
@@ -235,8 +247,13 @@ fn a_lookup_tells_each_hop() {
         route: Some(chord_v1::Route {
             hops: 1,
             path: vec![
-                chord_v1::Hop { peer: Some(peer(1)), elapsed_us: 0 },
-                chord_v1::Hop { peer: Some(peer(3)), elapsed_us: 210 },
+                chord_v1::Hop { peer: Some(peer(1)), rule: HopRule::Asker.into(), ..Default::default() },
+                chord_v1::Hop {
+                    peer: Some(peer(3)),
+                    elapsed_us: 210,
+                    rule: HopRule::Successor.into(),
+                    ..Default::default()
+                },
             ],
             elapsed_us: 250,
             failed: vec![peer(5)],
@@ -249,14 +266,79 @@ fn a_lookup_tells_each_hop() {
     assert_eq!(
         serde_json::to_value(view).expect("a view is JSON"),
         json!({
-            "key": "02".repeat(20), "successor": shown(3),
+            "name": "a", "key": "02".repeat(20), "successor": shown(3),
             "arc": { "from": "01".repeat(20), "to": ID }, "keepers": [shown(3), shown(4)],
             "route": { "hops": 1, "peers": ["p1", "p3"], "elapsed_us": 250,
-                       "path": [{ "peer": "p1", "id": "01".repeat(20), "elapsed_us": 0 },
-                                { "peer": "p3", "id": ID, "elapsed_us": 210 }],
+                       "path": [{ "peer": "p1", "id": "01".repeat(20), "elapsed_us": 0, "rule": "asked",
+                                  "reason": "p1 was asked. The key is not in its own arc, as far as it knows." },
+                                { "peer": "p3", "id": ID, "elapsed_us": 210, "rule": "owner",
+                                  "reason": "p3 is the first peer at or behind the key that p1 knows and can count on, \
+                                             so p3 should be responsible and is asked. The key lies in p3's arc, \
+                                             behind p1 and up to p3 itself, so p3 is responsible." }],
                        "failed": [shown(5)] }
         })
     );
+}
+
+#[test]
+fn a_search_has_the_body_of_the_contract() {
+    let hit = chord_v1::NamedSources {
+        name: "report.pdf".to_owned(),
+        key: vec![0x9f; 20],
+        sources: vec![source(Vec::new())],
+        total: 7,
+    };
+    let found = chord_v1::SearchResponse {
+        hits: vec![hit.clone()],
+        next: "c7".to_owned(),
+        complete: false,
+        asked: 3,
+        answered: 2,
+        silent: vec![peer(5)],
+        total: 40,
+        corrected: true,
+        elapsed_us: 310,
+    };
+    let shown = json!({ "name": "report.pdf", "key": "9f".repeat(20), "total": 7, "sources": [
+        { "peer": "p3", "id": ID, "url": "http://10.0.0.3:8000/files/docs/report.pdf",
+          "path": "docs/report.pdf", "size": 48213, "modified": "2026-11-22T09:30:00Z", "digest": null,
+          "alive": true }] });
+    let page = serde_json::to_value(SearchPage::new("anual report", found)).expect("a view is JSON");
+    assert_eq!(
+        page,
+        json!({ "query": "anual report", "hits": [shown], "next": "c7", "complete": false, "asked": 3,
+                "answered": 2, "silent": ["p5"], "total": 40, "corrected": true, "elapsed_us": 310 })
+    );
+    let last = SearchPage::new("a", chord_v1::SearchResponse::default());
+    assert_eq!(serde_json::to_value(last).expect("a view is JSON")["next"], json!(null));
+    let watched = WatchView::from(chord_v1::WatchSearchResponse { hits: vec![hit], complete: true });
+    assert_eq!(
+        serde_json::to_value(watched).expect("a view is JSON"),
+        json!({ "hits": [shown], "complete": true })
+    );
+}
+
+#[test]
+fn a_receipt_tells_who_has_it_and_who_not_yet() {
+    let receipt =
+        |keepers: Vec<chord_v1::Peer>, pending| chord_v1::Receipt { name: "a".to_owned(), keepers, pending };
+    let receipts = vec![
+        receipt(vec![peer(1), peer(2)], vec![peer(3)]),
+        receipt(vec![peer(1)], vec![]),
+        receipt(vec![], vec![]),
+    ];
+    let published = chord_v1::GetPublishedResponse { publishing: Some(publishing()), receipts };
+    let view = PublishedView::from(published);
+    let complete: Vec<bool> = view.receipts.iter().map(ReceiptView::is_complete).collect();
+    assert_eq!(complete, [false, true, false], "nobody is no keeper");
+    let body = json!({
+        "files": 12, "keys": 57, "acknowledged": 55, "refusing": ["p4"], "late_seconds": 2,
+        "receipts": [{ "name": "a", "keepers": ["p1", "p2"], "pending": ["p3"] },
+                     { "name": "a", "keepers": ["p1"], "pending": [] },
+                     { "name": "a", "keepers": [], "pending": [] }]
+    });
+    assert_eq!(serde_json::to_value(&view).expect("a view is JSON"), body);
+    assert_eq!(serde_json::from_value::<PublishedView>(body).expect("and back"), view);
 }
 
 #[test]

@@ -27,6 +27,9 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
+/// The query that only matches if typing errors are forgiven.
+pub const MISTYPED: &str = "reprot";
+
 /// A file as the index knows it, and as its holder sends it.
 #[derive(Clone)]
 pub struct Shared {
@@ -91,6 +94,12 @@ pub struct Fake {
     pub takes: Arc<Mutex<Takes>>,
     /// What was uploaded.
     pub uploads: Arc<Mutex<Vec<Uploaded>>>,
+    /// Answers of GetPublished, the last one for ever.
+    pub published: Arc<Mutex<Vec<Result<GetPublishedResponse, Status>>>>,
+    /// What was searched for: query, limit, cursor.
+    pub searches: Arc<Mutex<Vec<(String, u32, String)>>>,
+    /// Who watched what.
+    pub watched: Arc<Mutex<Vec<WatchEventsRequest>>>,
     looks: Arc<AtomicUsize>,
     chord: SocketAddr,
     transfer: SocketAddr,
@@ -111,6 +120,9 @@ impl Fake {
             offsets: Arc::default(),
             takes: Arc::new(Mutex::new(Takes::Nothing)),
             uploads: Arc::default(),
+            published: Arc::default(),
+            searches: Arc::default(),
+            watched: Arc::default(),
             looks: Arc::default(),
             chord: chord.local_addr().expect("bound"),
             transfer: transfer.local_addr().expect("bound"),
@@ -163,14 +175,41 @@ impl Fake {
                 size: file.size,
                 modified_ms: 0,
                 digest: file.digest.clone(),
+                text: String::new(),
             }),
             alive: file.alive,
         }
     }
 
+    fn named(&self, file: &Shared) -> NamedSources {
+        NamedSources {
+            name: file.name.to_owned(),
+            key: vec![9; 20],
+            sources: vec![self.source(file)],
+            total: 1,
+        }
+    }
+
+    /// The files whose names have all words of `query` somewhere.
+    fn matching(&self, query: &str) -> Result<Vec<NamedSources>, Status> {
+        if query.matches('"').count() % 2 == 1 {
+            return Err(Status::invalid_argument("a quote of the query is never closed"));
+        }
+        let query = if query == MISTYPED { "report" } else { query };
+        let has =
+            |file: &&Shared| query.replace('"', "").split_whitespace().all(|word| file.name.contains(word));
+        Ok(self.files.iter().filter(has).map(|file| self.named(file)).collect())
+    }
+
     fn route(&self) -> Route {
-        let hop = |elapsed_us| Hop { peer: Some(self.me()), elapsed_us };
-        Route { hops: 1, path: vec![hop(0), hop(310)], elapsed_us: 400, failed: Vec::new() }
+        let hop = |elapsed_us, rule: HopRule| Hop {
+            peer: Some(self.me()),
+            elapsed_us,
+            rule: rule.into(),
+            ..Hop::default()
+        };
+        let path = vec![hop(0, HopRule::Asker), hop(310, HopRule::Successor)];
+        Route { hops: 1, path, elapsed_us: 400, failed: Vec::new() }
     }
 
     fn held(&self, path: &str) -> Result<&Shared, Status> {
@@ -219,7 +258,48 @@ fn never<T>() -> Answer<T> {
 
 #[tonic::async_trait]
 impl NodeService for Fake {
-    async fn get_node(&self, _: Request<GetNodeRequest>) -> Answer<GetNodeResponse> {
+    type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<WatchEventsResponse, Status>> + Send>>;
+
+    /// One event, and the stream ends; whoever comes back is told of another one, which never ends.
+    async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Answer<Self::WatchEventsStream> {
+        let request = request.into_inner();
+        let again = !request.after.is_empty();
+        self.watched.lock().expect("not poisoned").push(request);
+        let message =
+            |id: &str, event| Ok(WatchEventsResponse { id: id.to_owned(), at_ms: 0, event: Some(event) });
+        let begin = EventsBegin { peer: Some(peer("p1", 1, "h:1")), peers: 2, watched: 1, reset: false };
+        let whom = |name, number| Some(peer(name, number, "h:2"));
+        let changed = PeerChanged {
+            change: if again { PeerChange::Left } else { PeerChange::Joined }.into(),
+            peer: whom("p\u{1b}2", 2),
+            peers: 2,
+        };
+        let id = if again { "7-2" } else { "7-1" };
+        let told = [
+            message("7-0", watch_events_response::Event::Begin(begin)),
+            message(id, watch_events_response::Event::Peer(changed)),
+        ];
+        match again {
+            true => Ok(Response::new(Box::pin(stream::iter(told).chain(stream::pending())))),
+            false => Ok(Response::new(Box::pin(stream::iter(told)))),
+        }
+    }
+
+    async fn get_published(&self, _: Request<GetPublishedRequest>) -> Answer<GetPublishedResponse> {
+        let mut answers = self.published.lock().expect("not poisoned");
+        let answer = match answers.len() {
+            0 => Err(Status::internal("the test gives no answer")),
+            1 => answers[0].clone(),
+            _ => answers.remove(0),
+        };
+        answer.map(Response::new)
+    }
+
+    async fn get_node(&self, request: Request<GetNodeRequest>) -> Answer<GetNodeResponse> {
+        let wanted = request.into_inner().peer;
+        if !["", &self.me().name].contains(&wanted.as_str()) {
+            return Err(Status::not_found(format!("no peer {wanted:?} answers in this ring")));
+        }
         let node = NodeInfo {
             peer: Some(self.me()),
             ring: "chordial".to_owned(),
@@ -231,9 +311,18 @@ impl NodeService for Fake {
                 peer: Some(peer("p3", 0x91, "127.0.0.1:7320")),
             }],
             version: "0.1.0".to_owned(),
+            publishing: Some(Publishing { files: 3, keys: 40, acknowledged: 40, ..Publishing::default() }),
             ..NodeInfo::default()
         };
-        Ok(Response::new(GetNodeResponse { node: Some(node) }))
+        Ok(Response::new(GetNodeResponse { node: Some(node), clock_ms: 0 }))
+    }
+
+    async fn diagnose(&self, _: Request<DiagnoseRequest>) -> Answer<DiagnoseResponse> {
+        Err(Status::unimplemented("no test asks for that"))
+    }
+
+    async fn dial_back(&self, _: Request<DialBackRequest>) -> Answer<DialBackResponse> {
+        Err(Status::unimplemented("no test asks for that"))
     }
 
     async fn get_kept(&self, _: Request<GetKeptRequest>) -> Answer<GetKeptResponse> {
@@ -271,6 +360,44 @@ impl NodeService for Fake {
 
 #[tonic::async_trait]
 impl IndexService for Fake {
+    async fn search(&self, request: Request<SearchRequest>) -> Answer<SearchResponse> {
+        let SearchRequest { query, limit, cursor } = request.into_inner();
+        self.searches.lock().expect("not poisoned").push((query.clone(), limit, cursor.clone()));
+        let all = self.matching(&query)?;
+        let (hits, next) = page(&all, &cursor)?;
+        Ok(Response::new(SearchResponse {
+            hits,
+            next,
+            complete: self.complete,
+            asked: 3,
+            answered: if self.complete { 3 } else { 2 },
+            silent: if self.complete { Vec::new() } else { vec![peer("p5", 5, "127.0.0.1:7340")] },
+            total: all.len() as u64,
+            corrected: query == MISTYPED,
+            elapsed_us: 300,
+        }))
+    }
+
+    type WatchSearchStream = Pin<Box<dyn Stream<Item = Result<WatchSearchResponse, Status>> + Send>>;
+
+    /// Every file appears just now. The search for `end` ends then.
+    async fn watch_search(&self, request: Request<WatchSearchRequest>) -> Answer<Self::WatchSearchStream> {
+        let query = request.into_inner().query;
+        let message = |hits| Ok(WatchSearchResponse { hits, complete: self.complete });
+        let news = self.matching(&query)?.into_iter().map(|hit| message(vec![hit]));
+        let told: Vec<_> = std::iter::once(message(Vec::new())).chain(news).collect();
+        match query.as_str() {
+            "end" => Ok(Response::new(Box::pin(stream::iter(told)))),
+            _ => Ok(Response::new(Box::pin(stream::iter(told).chain(stream::pending())))),
+        }
+    }
+
+    type ScanStream = futures::stream::Empty<Result<ScanResponse, Status>>;
+
+    async fn scan(&self, _: Request<ScanRequest>) -> Result<Response<Self::ScanStream>, Status> {
+        Err(Status::unimplemented("search"))
+    }
+
     async fn find(&self, request: Request<FindRequest>) -> Answer<FindResponse> {
         let name = request.into_inner().name;
         let sources: Vec<Source> =
@@ -286,13 +413,7 @@ impl IndexService for Fake {
     }
 
     async fn list_names(&self, request: Request<ListNamesRequest>) -> Answer<ListNamesResponse> {
-        let named = |file: &Shared| NamedSources {
-            name: file.name.to_owned(),
-            key: vec![9; 20],
-            sources: vec![self.source(file)],
-            total: 1,
-        };
-        let all: Vec<NamedSources> = self.files.iter().map(named).collect();
+        let all: Vec<NamedSources> = self.files.iter().map(|file| self.named(file)).collect();
         let (files, next) = page(&all, &request.into_inner().cursor)?;
         Ok(Response::new(ListNamesResponse { files, next, complete: self.complete }))
     }
@@ -325,11 +446,13 @@ impl IndexService for Fake {
 #[tonic::async_trait]
 impl ChordService for Fake {
     async fn find_successor(&self, request: Request<FindSuccessorRequest>) -> Answer<FindSuccessorResponse> {
-        let key = match request.into_inner().target {
-            Some(Target::Key(key)) => key,
-            _ => vec![9; 20],
+        let (name, key) = match request.into_inner().target {
+            Some(Target::Name(name)) => (name, vec![9; 20]),
+            Some(Target::Key(key)) => (String::new(), key),
+            None => return Err(Status::invalid_argument("target is missing")),
         };
         Ok(Response::new(FindSuccessorResponse {
+            name,
             key,
             successor: Some(self.me()),
             arc_from: vec![0; 20],

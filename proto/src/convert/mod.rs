@@ -7,6 +7,7 @@
 mod entries;
 mod messages;
 mod peers;
+mod query;
 mod requests;
 mod responses;
 mod sizes;
@@ -16,8 +17,9 @@ mod tests;
 
 use chord::Id;
 
-pub use messages::{MAX_SOURCES, found, found_successor, group_by_content};
-pub use requests::{Outgoing, Question};
+pub use entries::{file_of, named_entry};
+pub use messages::{MAX_SOURCES, found, found_successor, group_by_content, publishing, receipt};
+pub use requests::{Outgoing, Question, envelope};
 pub use responses::{Answer, Mismatch};
 pub use sizes::{Kind, request_len};
 
@@ -40,6 +42,8 @@ pub const MAX_PARTS: usize = 256;
 pub const MAX_READ: usize = 1000;
 /// Bytes of a file's name.
 pub const MAX_NAME: usize = 255;
+/// Bytes of a name as search sees it, and of a word of it: some single characters stand for whole words.
+pub const MAX_TEXT: usize = 12 * MAX_NAME;
 /// Bytes of a file's path.
 pub const MAX_PATH: usize = 4096;
 /// Bytes of `host:port`: a name of 253 bytes, or an address in brackets, and the port.
@@ -50,6 +54,13 @@ pub const MAX_URL: usize = 512;
 pub const MAX_PEER_NAME: usize = 64;
 /// Bytes of a ring's name.
 pub const MAX_RING: usize = 64;
+
+/// Terms of a query.
+pub const MAX_TERMS: usize = 32;
+/// Words of a phrase: as many as a name can have.
+pub const MAX_PHRASE: usize = 256;
+/// Bytes of a pattern.
+pub const MAX_PATTERN: usize = 512;
 
 /// A message that no peer of this program would send.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

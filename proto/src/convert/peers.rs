@@ -1,5 +1,8 @@
 //! Peers, their services, and the envelope.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
 use chord::{Envelope, Id, Neighbors, News, Peer, Services};
 
 use super::{
@@ -24,12 +27,8 @@ impl TryFrom<wire::Peer> for Peer {
 
     fn try_from(peer: wire::Peer) -> Result<Peer, Malformed> {
         let address = text(peer.address, MAX_ADDRESS, "Peer.address")?;
-        let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
-        if !port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port != 0)) {
-            return Err(malformed("Peer.address", format!("{address:?} is not host:port")));
-        }
-        if address.chars().any(|c| !c.is_ascii_graphic() || matches!(c, '/' | '@' | '?' | '#' | '\\')) {
-            return Err(malformed("Peer.address", format!("{address:?} is not host:port")));
+        if !is_dialled(&address) {
+            return Err(malformed("Peer.address", format!("{address:?} is not the host:port of one peer")));
         }
         let id = id(&peer.id, "Peer.id")?;
         if id != Id::of(address.as_bytes()) {
@@ -79,17 +78,58 @@ impl TryFrom<wire::Services> for Services {
 
     fn try_from(services: wire::Services) -> Result<Services, Malformed> {
         Ok(Services {
-            catalog: url(services.catalog, "Services.catalog")?,
-            transfer: url(services.transfer, "Services.transfer")?,
-            gateway: url(services.gateway, "Services.gateway")?,
+            catalog: service(services.catalog, "Services.catalog")?,
+            transfer: service(services.transfer, "Services.transfer")?,
+            gateway: link(services.gateway, "Services.gateway")?,
         })
     }
 }
 
-/// A URL or nothing. It ends up as a link on people's pages, so nothing but http(s) may pass.
-fn url(value: String, field: &'static str) -> Result<std::sync::Arc<str>, Malformed> {
-    let web = value.starts_with("http://") || value.starts_with("https://");
-    if !value.is_empty() && (!web || value.chars().any(|c| !c.is_ascii_graphic())) {
+/// Whether this is `host:port` of one machine, the host being an address, or a name that no resolver takes for one
+/// (`2130706433`, `0x7f.1`).
+fn is_dialled(authority: &str) -> bool {
+    let Some((host, port)) = authority.rsplit_once(':') else { return false };
+    let number = port.bytes().all(|digit| digit.is_ascii_digit());
+    if !number || !port.parse::<u16>().is_ok_and(|port| port != 0) {
+        return false;
+    }
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let address = match bracketed {
+        Some(host) => host.parse::<Ipv6Addr>().ok().map(IpAddr::from),
+        None => host.parse::<Ipv4Addr>().ok().map(IpAddr::from),
+    };
+    match address.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => {
+            !(address.is_unspecified() || address.is_multicast() || address.is_broadcast())
+        }
+        Some(IpAddr::V6(address)) => !(address.is_unspecified() || address.is_multicast()),
+        None => bracketed.is_none() && is_name(host),
+    }
+}
+
+fn is_name(host: &str) -> bool {
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let hexadecimal = last.strip_prefix("0x").or(last.strip_prefix("0X"));
+    let number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    !number && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+}
+
+/// The URL of a service that other peers dial, or nothing: `http://host:port` and nothing around it.
+fn service(value: String, field: &'static str) -> Result<Arc<str>, Malformed> {
+    if !value.is_empty() && !value.strip_prefix("http://").is_some_and(is_dialled) {
+        return Err(malformed(field, "it is not http://host:port"));
+    }
+    text(value, MAX_URL, field)
+}
+
+/// The URL of a gateway, or nothing. No peer dials it: it ends up as a link on people's pages, so nothing but http(s)
+/// may pass, and no user that looks like the host.
+fn link(value: String, field: &'static str) -> Result<Arc<str>, Malformed> {
+    let rest = value.strip_prefix("http://").or(value.strip_prefix("https://"));
+    let host = rest.and_then(|rest| rest.split('/').next()).filter(|host| !host.is_empty());
+    let plain = host.is_some_and(|host| !host.contains(['@', '\\', '?', '#']));
+    if !value.is_empty() && (!plain || value.chars().any(|c| !c.is_ascii_graphic())) {
         return Err(malformed(field, "it is not an http URL"));
     }
     text(value, MAX_URL, field)

@@ -1,9 +1,11 @@
 //! The requests of peers to each other, both ways.
 
-use chord::index::{Batch, Entry};
+use std::sync::Arc;
+
+use chord::index::Batch;
 use chord::{Envelope, Errand, HandedOver, Id, Peer, Read, Request};
 
-use super::entries::{entries, wire_entries};
+use super::entries::{statement, wire_statement};
 use super::peers::wire_news;
 use super::{
     MAX_AVOID, MAX_DIGESTS, MAX_ENTRIES, MAX_KEYS, MAX_NEWS, MAX_PARTS, MAX_READ, Malformed, at_most, bytes,
@@ -74,14 +76,19 @@ impl Outgoing {
             }
             Request::Leave => Outgoing::Leave(wire::LeaveRequest { envelope }),
             Request::NextHop { key, avoid, last, read } => {
-                let (read, limit) = wire_read(read);
+                let (kind, limit) = wire_read(&read);
+                let search = match read {
+                    Read::Search(search) | Read::SearchCopies(search) => Some((*search).clone().into()),
+                    _ => None,
+                };
                 Outgoing::NextHop(wire::NextHopRequest {
                     envelope,
                     key: bytes(key),
                     avoid: avoid.into_iter().map(bytes).collect(),
-                    read: read.into(),
+                    read: kind.into(),
                     limit,
                     last,
+                    search,
                 })
             }
             Request::Renew { services, sequence, arcs, all } => Outgoing::Renew(wire::RenewRequest {
@@ -92,9 +99,9 @@ impl Outgoing {
                 all,
             }),
             Request::Publish(batch) => {
-                let keys = batch.keys.into_iter().map(|(key, entries)| wire::KeyEntries {
-                    key: bytes(key),
-                    entries: wire_entries(entries),
+                let keys = batch.keys.into_iter().map(|statement| {
+                    let (key, word, total, entries) = wire_statement(statement);
+                    wire::KeyEntries { key, entries, word, total }
                 });
                 Outgoing::Publish(wire::PublishRequest {
                     envelope,
@@ -139,7 +146,11 @@ pub trait Question {
     fn into_core(self) -> Result<(Envelope, Request), Malformed>;
 }
 
-fn envelope(wire: Option<wire::Envelope>) -> Result<Envelope, Malformed> {
+/// What travels with every message between peers.
+///
+/// # Errors
+/// The field that is malformed.
+pub fn envelope(wire: Option<wire::Envelope>) -> Result<Envelope, Malformed> {
     required(wire, "envelope")?.try_into()
 }
 
@@ -173,26 +184,31 @@ impl Question for wire::NextHopRequest {
         at_most(self.avoid.len(), MAX_AVOID, "avoid")?;
         let avoid = self.avoid.iter().map(|bytes| id(bytes, "avoid")).collect::<Result<Vec<Id>, _>>()?;
         let limit = (self.limit as usize).min(MAX_READ);
+        let search = || Ok(Arc::new(required(self.search.clone(), "search")?.try_into()?));
         let read = match self.read() {
             wire::ReadKind::Unspecified => Read::Nothing,
             wire::ReadKind::Key => Read::Key(limit),
             wire::ReadKind::Range => Read::Range(limit),
             wire::ReadKind::Own => Read::Own(limit),
             wire::ReadKind::Copies => Read::Copies(limit),
+            wire::ReadKind::Search => Read::Search(search()?),
+            wire::ReadKind::SearchCopies => Read::SearchCopies(search()?),
         };
         let key = id(&self.key, "key")?;
         Ok((envelope(self.envelope)?, Request::NextHop { key, avoid, last: self.last, read }))
     }
 }
 
-fn wire_read(read: Read) -> (wire::ReadKind, u32) {
+fn wire_read(read: &Read) -> (wire::ReadKind, u32) {
     let limit = |limit: usize| u32::try_from(limit).unwrap_or(u32::MAX);
     match read {
         Read::Nothing => (wire::ReadKind::Unspecified, 0),
-        Read::Key(most) => (wire::ReadKind::Key, limit(most)),
-        Read::Range(most) => (wire::ReadKind::Range, limit(most)),
-        Read::Own(most) => (wire::ReadKind::Own, limit(most)),
-        Read::Copies(most) => (wire::ReadKind::Copies, limit(most)),
+        Read::Key(most) => (wire::ReadKind::Key, limit(*most)),
+        Read::Range(most) => (wire::ReadKind::Range, limit(*most)),
+        Read::Own(most) => (wire::ReadKind::Own, limit(*most)),
+        Read::Copies(most) => (wire::ReadKind::Copies, limit(*most)),
+        Read::Search(_) => (wire::ReadKind::Search, 0),
+        Read::SearchCopies(_) => (wire::ReadKind::SearchCopies, 0),
     }
 }
 
@@ -213,9 +229,8 @@ impl Question for wire::PublishRequest {
         at_most(self.keys.len(), MAX_KEYS, "keys")?;
         at_most(self.keys.iter().map(|key| key.entries.len()).sum(), MAX_ENTRIES, "keys.entries")?;
         let arc = (id(&self.from, "from")?, id(&self.to, "to")?);
-        let key = |wire: wire::KeyEntries| -> Result<(Id, Vec<Entry>), Malformed> {
-            let key = id(&wire.key, "KeyEntries.key")?;
-            Ok((key, entries(key, wire.entries, "KeyEntries.entries")?))
+        let key = |wire: wire::KeyEntries| {
+            statement(&wire.key, wire.word, wire.total, wire.entries, "KeyEntries.entries")
         };
         let batch = Batch {
             services: self.services.unwrap_or_default().try_into()?,

@@ -183,12 +183,16 @@ impl Answer for wire::StabilizeResponse {
 impl Answer for wire::PublishResponse {
     fn of(response: Response, _: &Peer) -> Result<Self, Mismatch> {
         match response {
-            Response::Published(arc) => Ok(wire::PublishResponse { arc: Some(arc.into()) }),
+            Response::Published(arc) => Ok(wire::PublishResponse { arc: Some(arc.into()), full: 0 }),
+            Response::Full(full) => Ok(wire::PublishResponse { arc: None, full }),
             _ => Err(Mismatch),
         }
     }
 
     fn into_core(self) -> Result<(Response, Option<Peer>), Malformed> {
+        if self.full > 0 {
+            return Ok((Response::Full(self.full), None));
+        }
         Ok((Response::Published(required(self.arc, "PublishResponse.arc")?.try_into()?), None))
     }
 }

@@ -1,10 +1,11 @@
 //! Everything that the core says comes back as it was; what nobody would say is refused by name.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chord::index::{
-    ArcAnswer, ArcDigest, Batch, Digest, Entry, File, KeptArc, KeptBatch, KeptKey, Kind, PublisherDigest,
-    Reading, Source,
+    ArcAnswer, ArcDigest, Batch, Digest, File, KeptArc, KeptBatch, KeptKey, List, Place, PublisherDigest,
+    Query, Reading, Search, Source, Statement, Term, Text, Verdict, What,
 };
 use chord::{
     Envelope, Errand, HandedOver, Id, Miss, Neighbors, News, NotAdmitted, Ownership, Peer, Read, Request,
@@ -38,25 +39,57 @@ fn services() -> Services {
 }
 
 fn file(name: &str) -> File {
-    let path = format!("docs/{name}").into();
-    File { name: name.into(), path, size: 7, modified_ms: -5, digest: Some([9; 32]) }
+    let (path, text) = (format!("docs/{name}").into(), Text(name.into()));
+    File { name: name.into(), path, size: 7, modified_ms: -5, digest: Some([9; 32]), text }
 }
 
-fn entry(name: &str) -> Entry {
-    Entry::of_name(file(name))
+fn statement(name: &str) -> Statement {
+    Statement::of_name(file(name))
 }
 
-fn word(name: &str) -> Entry {
-    Entry { kind: Kind::Word, key: Id::of(b"word"), file: File { digest: None, ..file(name) } }
+fn word(name: &str) -> Statement {
+    let other = File { path: "where/other".into(), digest: None, ..file(name) };
+    Statement { total: 12, ..Statement::of_word("word".into(), other) }
+}
+
+fn gone() -> Statement {
+    Statement::nothing(Id::of(b"gone"))
 }
 
 fn digest() -> Digest {
-    [&entry("a"), &word("b")].into_iter().collect()
+    [&statement("a"), &word("b")].into_iter().collect()
 }
 
 fn reading() -> Reading {
-    let source = Source { publisher: peer(4), services: services(), entry: entry("ñ.pdf"), alive: true };
-    Reading { sources: vec![source], total: 5, complete: true, next: Some(Id::of(b"next")) }
+    // What is read is told without the text, which whoever asks can make.
+    let file = Arc::new(File { text: Text::default(), ..file("ñ.pdf") });
+    let source = Source { publisher: peer(4), services: services(), file, alive: true };
+    Reading {
+        sources: vec![source],
+        total: 5,
+        complete: true,
+        next: Some(Id::of(b"next")),
+        held: 6,
+        withheld: 7,
+        unread: true,
+    }
+}
+
+fn search() -> Arc<Search> {
+    let term = |exclude, what| Term { exclude, what };
+    Arc::new(Search {
+        query: Query {
+            terms: vec![
+                term(false, What::Prefix("rep".into())),
+                term(true, What::Phrase(vec!["a".into(), "b".into()])),
+            ],
+            typos: true,
+        },
+        list: List { word: "rep".into(), prefix: true },
+        after: Some(Place { rank: 3, name: "x".into() }),
+        limit: 20,
+        most: 4000,
+    })
 }
 
 fn requests() -> Vec<Request> {
@@ -66,17 +99,20 @@ fn requests() -> Vec<Request> {
         publisher: peer(5),
         services: services(),
         age: Duration::from_millis(1234),
+        given_up: true,
         keys: vec![
-            KeptKey { key: entry("a").key, sequence: 4, entries: vec![entry("a")] },
-            KeptKey { key: Id::of(b"gone"), sequence: 5, entries: vec![] },
+            KeptKey { sequence: 4, age: Duration::from_millis(77), statement: statement("a") },
+            KeptKey { sequence: 4, age: Duration::from_millis(77), statement: word("a") },
+            KeptKey { sequence: 5, age: Duration::ZERO, statement: gone() },
         ],
+        whole: Some((arc.0, arc.1, 4)),
     };
     let batch = Batch {
         services: services(),
         sequence: 9,
         arc,
         replace: true,
-        keys: vec![(word("b").key, vec![word("b")]), (Id::of(b"gone"), vec![])],
+        keys: vec![statement("a"), word("b"), gone()],
     };
     vec![
         Request::Join,
@@ -102,6 +138,8 @@ fn requests() -> Vec<Request> {
         hop(Read::Range(10)),
         hop(Read::Own(3)),
         hop(Read::Copies(4)),
+        hop(Read::Search(search())),
+        hop(Read::SearchCopies(search())),
         Request::Renew {
             services: services(),
             sequence: 3,
@@ -119,6 +157,8 @@ fn requests() -> Vec<Request> {
             publishers: vec![PublisherDigest {
                 publisher: peer(6),
                 age: Duration::from_secs(2),
+                covered: Duration::from_secs(3),
+                whole: 4,
                 digest: digest(),
             }],
         },
@@ -197,7 +237,10 @@ fn every_response_comes_back_as_it_was() {
     let arc = KeptArc { from: Id::of(b"from"), keepers: vec![peer(2)] };
     let published = Response::Published(arc.clone());
     assert_eq!(back::<wire::PublishResponse>(&published), (published, None));
-    let answers = vec![ArcAnswer { same: true, owner: None }, ArcAnswer { same: false, owner: Some(arc) }];
+    let answers = vec![
+        ArcAnswer { verdict: Verdict::Same, owner: None },
+        ArcAnswer { verdict: Verdict::Differs, owner: Some(arc) },
+    ];
     let renewed = Response::Renewed(answers);
     assert_eq!(back::<wire::RenewResponse>(&renewed), (renewed, None));
     let wanted = Response::Wanted(vec![peer(1).id]);
@@ -239,7 +282,33 @@ fn refused_peer(spoil: impl Fn(&mut wire::Peer)) -> &'static str {
 fn a_peer_is_who_its_address_says() {
     assert_eq!(refused_peer(|peer| peer.id = vec![1; 20]), "Peer.id");
     assert_eq!(refused_peer(|peer| peer.id = vec![1; 19]), "Peer.id");
-    for address in ["", "host", ":7", "host:0", "host:99999", "ho st:7", "a/b:7", "u@h:7", &"a".repeat(300)] {
+    for address in [
+        "",
+        "host",
+        ":7",
+        "host:0",
+        "host:99999",
+        "ho st:7",
+        "a/b:7",
+        "u@h:7",
+        "host:+7",
+        "0.0.0.0:7",
+        "[::]:7",
+        "[::ffff:0.0.0.0]:7",
+        "224.0.0.1:7",
+        "[ff02::1]:7",
+        "255.255.255.255:7",
+        "[h]:7",
+        "::1:7",
+        "2130706433:7",
+        "127.1:7",
+        "0x7f000001:7",
+        "0x7f.0.0.1:7",
+        "10.0.0.256:7",
+        "a.1:7",
+        "h%41:7",
+        &"a".repeat(300),
+    ] {
         let spoilt = |peer: &mut wire::Peer| {
             peer.address = address.into();
             peer.id = Id::of(address.as_bytes()).to_bytes().to_vec();
@@ -252,23 +321,20 @@ fn a_peer_is_who_its_address_says() {
 }
 
 fn refused_entry(spoil: impl Fn(&mut wire::Entry)) -> &'static str {
-    let mut wire = wire::Entry::from(entry("a"));
-    spoil(&mut wire);
-    Entry::try_from(wire).unwrap_err().field
+    let mut source = wire::Source::from(reading().sources[0].clone());
+    source.entry.iter_mut().for_each(spoil);
+    Source::try_from(source).unwrap_err().field
 }
 
 #[test]
-fn an_entry_lies_under_the_key_of_its_name_and_within_bounds() {
-    assert_eq!(refused_entry(|entry| entry.name = "b".into()), "Entry.key");
-    assert_eq!(refused_entry(|entry| entry.kind = 0), "Entry.kind");
-    assert_eq!(refused_entry(|entry| entry.kind = 99), "Entry.kind");
-    assert_eq!(refused_entry(|entry| entry.name = String::new()), "Entry.name");
+fn the_fields_of_an_entry_have_bounds() {
     assert_eq!(refused_entry(|entry| entry.name = "n".repeat(256)), "Entry.name");
     assert_eq!(refused_entry(|entry| entry.path = "p".repeat(4097)), "Entry.path");
     for path in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a\0"] {
         assert_eq!(refused_entry(|entry| entry.path = path.into()), "Entry.path", "{path}");
     }
     assert_eq!(refused_entry(|entry| entry.digest = vec![1; 31]), "Entry.digest");
+    assert_eq!(refused_entry(|entry| entry.text = "t".repeat(3061)), "Entry.text");
 }
 
 #[test]
@@ -301,6 +367,31 @@ fn envelopes_and_lists_have_bounds() {
     assert_eq!(publish.into_core().unwrap_err().field, "keys");
     let renew = wire::RenewRequest { arcs: vec![wire::ArcDigest::default(); 4097], ..Default::default() };
     assert_eq!(renew.into_core().unwrap_err().field, "arcs");
+    for url in [
+        "https://h:1",
+        "file:///etc/passwd",
+        "http://h",
+        "http://h:1/",
+        "http://h:1/x",
+        "http://u@h:1",
+        "http://h:1@v:2",
+        "http://h:1\\@v:2",
+        "http://h:1?x",
+        "http://0.0.0.0:1",
+        "http://2130706433:80",
+        "HTTP://h:1",
+    ] {
+        let transfer = wire::Services { transfer: url.into(), ..Default::default() };
+        assert_eq!(Services::try_from(transfer).unwrap_err().field, "Services.transfer", "{url}");
+        let catalog = wire::Services { catalog: url.into(), ..Default::default() };
+        assert_eq!(Services::try_from(catalog).unwrap_err().field, "Services.catalog", "{url}");
+    }
+    for url in ["http://u@h", "https://own:80@victim/", "http://", "http:///x", "http://own\\@victim"] {
+        let gateway = wire::Services { gateway: url.into(), ..Default::default() };
+        assert_eq!(Services::try_from(gateway).unwrap_err().field, "Services.gateway", "{url}");
+    }
+    let public = wire::Services { gateway: "https://files.example.org/~@me".into(), ..Default::default() };
+    assert!(Services::try_from(public).is_ok());
     let script = wire::Services { gateway: "javascript:alert(1)".into(), ..Default::default() };
     assert_eq!(Services::try_from(script).unwrap_err().field, "Services.gateway");
 }
@@ -319,14 +410,16 @@ fn an_errand_names_what_is_asked_and_which_life_is_meant() {
 }
 
 #[test]
-fn an_entry_under_a_foreign_key_is_refused() {
-    let stray = wire::KeyEntries { key: vec![0; 20], entries: vec![entry("a").into()] };
-    let publish = wire::PublishRequest {
-        envelope: Some(envelope().into()),
-        from: vec![0; 20],
-        to: vec![0; 20],
-        keys: vec![stray],
-        ..Default::default()
+fn entries_under_a_foreign_key_are_refused() {
+    let publish = |word: &str, key: Id| {
+        let (_, _, total, entries) = super::entries::wire_statement(statement("a"));
+        let keys = vec![wire::KeyEntries { key: bytes(key), entries, word: word.into(), total }];
+        let id = bytes(Id::default());
+        let (from, to, envelope) = (id.clone(), id, Some(envelope().into()));
+        wire::PublishRequest { envelope, from, to, keys, ..Default::default() }.into_core()
     };
-    assert_eq!(publish.into_core().unwrap_err().field, "KeyEntries.entries");
+    assert!(publish("", statement("a").key).is_ok() && publish("word", word("a").key).is_ok());
+    for (word, key) in [("", word("a").key), ("word", statement("a").key), ("other", word("a").key)] {
+        assert_eq!(publish(word, key).unwrap_err().field, "KeyEntries.entries");
+    }
 }

@@ -13,6 +13,7 @@ use crate::shared_dir::{SharedDir, SharedPath, Stamp};
 
 use super::digest_cache::DigestCache;
 use super::listing::{BATCH, Digest, Listing};
+use super::metrics::CatalogMetrics;
 
 /// Bytes read at a time.
 const BLOCK: usize = 256 << 10;
@@ -88,6 +89,7 @@ pub(super) async fn run(
     cache: Arc<DigestCache>,
     wake: Arc<Notify>,
     hashers: usize,
+    metrics: CatalogMetrics,
     cancel: CancellationToken,
 ) {
     let mut queue = Queue::default();
@@ -111,6 +113,7 @@ pub(super) async fn run(
                 None => queue.finished(&path),
             }
         }
+        metrics.pending(queue.tracked.len());
         let due = queue.due().unwrap_or_else(Instant::now);
         tokio::select! {
             () = cancel.cancelled() => return,
@@ -120,6 +123,7 @@ pub(super) async fn run(
                 let Ok(Outcome { path, stamp, digest }) = joined else { continue };
                 match digest {
                     Ok(Some(digest)) => {
+                        metrics.hashed(stamp.size);
                         if done.is_empty() {
                             flush_at = Instant::now() + GATHER;
                         }
@@ -127,6 +131,7 @@ pub(super) async fn run(
                     }
                     Ok(None) => queue.put_off(path, Instant::now()),
                     Err(e) => {
+                        metrics.not_hashed();
                         tracing::debug!(path, error = %e, "no digest yet");
                         queue.put_off(path, Instant::now());
                     }

@@ -6,6 +6,7 @@
 mod digest_cache;
 mod hashing;
 mod listing;
+mod metrics;
 mod renames;
 mod scan;
 mod scanner;
@@ -25,9 +26,11 @@ use chordial_proto::catalog_v1::catalog_service_server::CatalogServiceServer;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::Metrics;
 use crate::shared_dir::{SharedDir, SharedDirError};
 use digest_cache::DigestCache;
 use listing::Listing;
+use metrics::CatalogMetrics;
 
 pub use service::Service;
 pub use subscription::Subscription;
@@ -41,10 +44,14 @@ pub struct CatalogOptions {
     pub peer_name: String,
     /// Longest time between two scans, even if nothing hints at a change; 60 s is usual, 1 s the least.
     pub rescan: Duration,
+    /// How long files stay listed that can't be read; zero: they are taken for gone at once.
+    pub keep: Duration,
     /// Files that are hashed at one time; 1 or 2 is usual, 0 counts as 1.
     pub hashers: usize,
     /// The file that keeps digests across restarts; `None`: each start reads every file.
     pub digests: Option<PathBuf>,
+    /// Where scans are counted.
+    pub metrics: Metrics,
 }
 
 /// Why a catalog can't start.
@@ -71,9 +78,9 @@ impl Catalog {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(options: CatalogOptions, cancel: CancellationToken) -> Result<Self, CatalogError> {
-        let CatalogOptions { directory, peer_name, rescan, hashers, digests } = options;
+        let CatalogOptions { directory, peer_name, rescan, keep, hashers, digests, metrics } = options;
         let dir = Arc::new(SharedDir::open_or_create(&directory)?);
-        let listing = Arc::new(Listing::new());
+        let (listing, metrics) = (Arc::new(Listing::new()), CatalogMetrics::new(&metrics));
         let service = Service::new(Arc::clone(&listing), &peer_name, cancel.clone());
         tokio::spawn(async move {
             // This reads all of it. A panic is said by the panic itself.
@@ -86,6 +93,7 @@ impl Catalog {
                 Arc::clone(&cache),
                 Arc::clone(&scanned),
                 hashers,
+                metrics.clone(),
                 cancel.clone(),
             );
             let scanner = scanner::Scanner {
@@ -94,6 +102,8 @@ impl Catalog {
                 cache: Arc::clone(&cache),
                 scanned,
                 rescan: rescan.max(Duration::from_secs(1)),
+                keep,
+                metrics,
                 set_watcher: watcher::Watcher::new,
                 cancel: cancel.clone(),
             };

@@ -13,8 +13,9 @@ use crate::shared_dir::{Identity, SharedDir};
 
 use super::digest_cache::DigestCache;
 use super::listing::{Applied, Condition, Listing};
+use super::metrics::CatalogMetrics;
 use super::scan::{Scan, scan};
-use super::unread::{KEEP, Unread};
+use super::unread::Unread;
 use super::watcher::Watcher;
 
 /// From the first hint of a change to the scan: copying many files makes many hints.
@@ -34,6 +35,10 @@ pub(super) struct Scanner {
     pub scanned: Arc<Notify>,
     /// Longest time between two scans.
     pub rescan: Duration,
+    /// How long files stay listed that can't be read.
+    pub keep: Duration,
+    /// Where scans are counted.
+    pub metrics: CatalogMetrics,
     /// How a watcher is set: [`Watcher::new`].
     pub set_watcher: SetWatcher,
     /// Ends it.
@@ -54,8 +59,13 @@ struct Said {
 /// What a look at the directory came to.
 #[derive(Default)]
 struct Look {
+    /// Of the first look that succeeds: how many files there are, and of how many the digest is known.
+    first: Option<(usize, usize)>,
     condition: Condition,
     example: Option<String>,
+    /// How many files are listed now, and their size.
+    files: usize,
+    bytes: u64,
     applied: Applied,
 }
 
@@ -66,7 +76,7 @@ impl Scanner {
         let mut watcher: Option<Watcher> = None;
         let mut watch_again = Instant::now();
         let mut said = Said::default();
-        let mut unread = Unread::default();
+        let mut unread = Unread::new(self.keep);
         loop {
             let began = Instant::now();
             // Set before the scan, so that nothing falls in between.
@@ -76,10 +86,15 @@ impl Scanner {
             if self.cancel.is_cancelled() {
                 return;
             }
+            self.metrics.watching(watcher.is_some());
+            self.metrics.scanned(whole, took);
             // A directory that takes long to read is not read all the time.
             let pause = (4 * took).min(self.rescan);
             let quiet =
                 if whole && watcher.is_some() { self.rescan } else { POLL.min(self.rescan).max(pause) };
+            // What can't be read any more is withdrawn in time, though nothing else changes.
+            let due = unread.due(std::time::Instant::now()).map(|due| due + DEBOUNCE);
+            let quiet = quiet.min(due.unwrap_or(quiet));
             let hint = async {
                 changed.notified().await;
                 tokio::time::sleep(DEBOUNCE.max(pause.min(POLL))).await;
@@ -149,12 +164,13 @@ impl Scanner {
     async fn scan(&self, unread: &mut Unread, said: &mut Said) -> bool {
         let (dir, listing, cache) =
             (Arc::clone(&self.dir), Arc::clone(&self.listing), Arc::clone(&self.cache));
-        let (mut memory, cancel) = (std::mem::take(unread), self.cancel.clone());
+        let (mut memory, cancel) = (std::mem::replace(unread, Unread::new(self.keep)), self.cancel.clone());
         let look = move || (look(&dir, &listing, &cache, &mut memory, &cancel), memory);
         let Ok((Some(look), memory)) = tokio::task::spawn_blocking(look).await else { return false };
         *unread = memory;
         self.scanned.notify_one();
-        said.say(self.dir.path(), &look);
+        self.metrics.listed(look.files, look.bytes, &look.condition.skipped);
+        said.say(self.dir.path(), self.keep, &look);
         look.condition.problem.is_empty()
     }
 }
@@ -203,35 +219,41 @@ fn look(
     }
     let unread = Some(&*unread).filter(|_| !is_empty);
     let remembered = cache.recall(&scan.files, unread, listing);
+    let first = (!listing.is_ready()).then_some((scan.files.len(), remembered.len()));
+    let (files, bytes) = (scan.files.len(), scan.files.values().map(|stamp| stamp.size).sum());
     let applied = listing.apply(scan.files, &remembered);
     applied.renamed.iter().for_each(|digest| cache.put(digest));
     if let Some(unread) = unread {
         let gone = applied.gone.iter().filter(|path| !unread.covers(path));
         gone.for_each(|path| cache.forget(path.clone()));
     }
-    Some(Look { condition, example: scan.example, applied })
+    Some(Look { first, condition, example: scan.example, files, bytes, applied })
 }
 
 impl Said {
     /// Logs what is new about the directory.
-    fn say(&mut self, directory: &Path, look: &Look) {
-        let Look { condition: Condition { problem, skipped }, example, applied } = look;
+    fn say(&mut self, directory: &Path, keep: Duration, look: &Look) {
+        let Look { first, condition: Condition { problem, skipped }, example, applied, .. } = look;
         let at = directory.display();
-        if *problem != self.problem {
+        if let Some((files, known)) = first {
+            tracing::info!(directory = %at, files, known, "the directory is listed; `known` digests are from the cache");
+        }
+        if !problem.is_empty() && !applied.gone.is_empty() {
+            tracing::warn!(
+                directory = %at, "this peer shares nothing: {problem}; its files are listed again when it is back"
+            );
+            self.problem.clone_from(problem);
+        } else if *problem != self.problem {
             match problem.is_empty() {
                 true => tracing::info!(directory = %at, "the shared directory can be read again"),
                 false => tracing::warn!(
                     directory = %at,
-                    "this peer shares nothing new, for {problem}; what was known stays listed for {} minutes: mount \
+                    "this peer shares nothing new, for {problem}; what was known stays listed for {}: mount \
                      it or make it readable again, or start this peer with another `directory`",
-                    KEEP.as_secs() / 60
+                    humantime::format_duration(keep)
                 ),
             }
             self.problem.clone_from(problem);
-        } else if !problem.is_empty() && !applied.gone.is_empty() {
-            tracing::warn!(
-                directory = %at, "this peer shares nothing: {problem}; its files are listed again when it is back"
-            );
         }
         // Those that hide do so on purpose.
         let skipped = Skipped { hidden: 0, unfinished: 0, ..*skipped };
@@ -259,6 +281,8 @@ mod tests {
             cache: Arc::new(DigestCache::open(None)),
             scanned: Arc::default(),
             rescan: Duration::from_secs(60),
+            keep: Duration::from_secs(600),
+            metrics: CatalogMetrics::new(&crate::metrics::Metrics::new()),
             set_watcher,
             cancel: CancellationToken::new(),
         }

@@ -23,6 +23,8 @@ const PAGE_MAX: usize = 1000;
 const SAME_NAME_MAX: usize = 100;
 /// How long a question waits for the first scan.
 const FIRST_SCAN: Duration = Duration::from_secs(5);
+/// How long one about a single file does: downloads ask it for the digest, and go on without.
+const STAT: Duration = Duration::from_millis(100);
 /// Watch streams open at one time.
 const SUBSCRIBERS: usize = 64;
 
@@ -40,8 +42,8 @@ impl Service {
         Self { listing, peer: peer.into(), subscribers: Arc::new(Semaphore::new(SUBSCRIBERS)), cancel }
     }
 
-    async fn ready(&self) -> Result<(), Status> {
-        tokio::time::timeout(FIRST_SCAN, self.listing.ready()).await.map_err(|_| {
+    async fn ready(&self, within: Duration) -> Result<(), Status> {
+        tokio::time::timeout(within, self.listing.ready()).await.map_err(|_| {
             Status::unavailable(match self.listing.condition().problem {
                 reading if reading.is_empty() => format!(
                     "{} is still reading its shared directory for the first time; try again in a few seconds",
@@ -62,7 +64,7 @@ impl CatalogService for Service {
             0 => PAGE,
             limit => limit.min(PAGE_MAX),
         };
-        self.ready().await?;
+        self.ready(FIRST_SCAN).await?;
         let (files, total, more) = self.listing.page(after.as_ref().map(SharedPath::as_str), limit);
         let next = match files.last() {
             Some(last) if more => write_cursor(&last.path),
@@ -78,7 +80,7 @@ impl CatalogService for Service {
         if let Some(problem) = name_problem(&name) {
             return Err(Status::invalid_argument(problem));
         }
-        self.ready().await?;
+        self.ready(FIRST_SCAN).await?;
         let files = self.listing.named(&nfc(&name), SAME_NAME_MAX);
         Ok(Response::new(LookupResponse { files }))
     }
@@ -88,7 +90,7 @@ impl CatalogService for Service {
             PathError::Invalid { .. } => Status::invalid_argument(e.to_string()),
             PathError::NeverShared(_) => Status::not_found(e.to_string()),
         })?;
-        self.ready().await?;
+        self.ready(STAT).await?;
         match self.listing.get(path.as_str()) {
             Some(entry) => Ok(Response::new(StatResponse { file: Some(entry.file.as_ref().clone()) })),
             None => Err(Status::not_found(format!(
@@ -139,6 +141,15 @@ fn read_cursor(cursor: &str) -> Result<SharedPath, Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_file_of_a_directory_that_is_still_being_read_is_not_waited_for() {
+        let service = Service::new(Arc::new(Listing::new()), "p1", CancellationToken::new());
+        let start = tokio::time::Instant::now();
+        let status = service.stat(Request::new(StatRequest { path: "a".to_owned() })).await.unwrap_err();
+        assert!(status.message().contains("still reading"), "{status}");
+        assert!(start.elapsed() < FIRST_SCAN, "downloads wait for {:?}", start.elapsed());
+    }
 
     #[test]
     fn cursors_come_back_and_others_are_refused() {

@@ -10,18 +10,22 @@ use crate::shared_dir::{Identity, SharedPath, Stamp};
 use super::listing::Listing;
 use super::scan::Scan;
 
-/// How long files stay listed that can't be read: a disk is back by then, or does not come back soon.
-pub(super) const KEEP: Duration = Duration::from_secs(10 * 60);
-
 /// Parts of the directory that can't be read, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Unread {
+    /// How long files stay listed that can't be read.
+    keep: Duration,
     since: BTreeMap<String, Instant>,
     /// The directory that files were last found in.
     home: Option<Identity>,
 }
 
 impl Unread {
+    /// Files that can't be read stay listed for as long as `keep`.
+    pub fn new(keep: Duration) -> Self {
+        Self { keep, ..Self::default() }
+    }
+
     /// Whether the directory seems to have been unmounted: what is at its path now is empty and of another file
     /// system than the one that had files.
     pub fn is_unmounted(&mut self, now: Identity, scan: &Scan) -> bool {
@@ -33,7 +37,7 @@ impl Unread {
     }
 
     /// Adds to the files that were found those that are listed at and below the paths that could not be read
-    /// now; "" is all. Not if the same path could not be read [`KEEP`] ago, and ever since.
+    /// now; "" is all. Not if the same path could not be read so long ago, and ever since.
     pub fn keep(
         &mut self,
         unread: Vec<String>,
@@ -44,7 +48,7 @@ impl Unread {
         let before = std::mem::take(&mut self.since);
         for path in unread {
             let since = before.get(&path).copied().unwrap_or(now);
-            if now.duration_since(since) < KEEP {
+            if now.duration_since(since) < self.keep {
                 let known = listing.below(&path).into_iter();
                 let known = known.filter_map(|(path, stamp)| Some((SharedPath::parse(&path).ok()?, stamp)));
                 for (path, stamp) in known {
@@ -53,6 +57,12 @@ impl Unread {
             }
             self.since.insert(path, since);
         }
+    }
+
+    /// How long until something that can't be read is no longer kept; none: nothing is.
+    pub fn due(&self, now: Instant) -> Option<Duration> {
+        let left = self.since.values().map(|since| (*since + self.keep).saturating_duration_since(now));
+        left.filter(|left| !left.is_zero()).min()
     }
 
     /// Whether `path` or something above it could not be read by the latest look.
@@ -68,6 +78,7 @@ mod tests {
     use crate::shared_dir::SharedDir;
     use std::collections::HashMap;
 
+    const KEEP: Duration = Duration::from_secs(600);
     const STAMP: Stamp = Stamp { size: 1, modified: 0, changed: 0, inode: None };
 
     fn found(paths: &[&str]) -> BTreeMap<SharedPath, Stamp> {
@@ -75,10 +86,25 @@ mod tests {
     }
 
     #[test]
+    fn it_is_known_when_the_first_part_is_no_longer_kept() {
+        let (mut unread, start) = (Unread::new(KEEP), Instant::now());
+        let mut keep = |paths: &[&str], at: u64| {
+            let (paths, now) = (paths.iter().map(|path| path.to_string()), start + Duration::from_secs(at));
+            unread.keep(paths.collect(), &mut BTreeMap::new(), &Listing::new(), now);
+            unread.due(now)
+        };
+        assert_eq!(keep(&[], 0), None);
+        assert_eq!(keep(&["a"], 10), Some(KEEP));
+        assert_eq!(keep(&["a", "b"], 110), Some(KEEP - Duration::from_secs(100)));
+        assert_eq!(keep(&["a", "b"], 610), Some(Duration::from_secs(100)));
+        assert_eq!(keep(&["a"], 700), None);
+    }
+
+    #[test]
     fn what_cannot_be_read_stays_for_a_while() {
         let listing = Listing::new();
         listing.apply(found(&["a", "d/b", "d/c/e", "dd"]), &HashMap::new());
-        let mut unread = Unread::default();
+        let mut unread = Unread::new(KEEP);
         let start = Instant::now();
         let mut kept = |unreadable: &[&str], at: Duration| {
             let mut files = found(&["a"]);

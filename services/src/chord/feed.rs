@@ -13,8 +13,10 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 use unicode_normalization::UnicodeNormalization;
 
+use super::events::{Events, OwnFiles};
 use crate::calls::MAX_MESSAGE;
 use crate::driver::Handle;
+use crate::search::text_of;
 
 /// How long the stream may be broken before this peer stops renewing its leases.
 const LAPSE: Duration = Duration::from_secs(3);
@@ -22,13 +24,13 @@ const LAPSE: Duration = Duration::from_secs(3);
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long opening the stream, and each silence before it has settled, may take.
 const OPEN: Duration = Duration::from_secs(30);
-/// Files told to the node at a time.
-const BATCH: usize = 1024;
+/// Files told to the node at a time: it splits their names into words before it does anything else.
+const BATCH: usize = 128;
 
-/// Keeps the node told of what the catalog service at `catalog` has, until `cancel` is cancelled. Leases are
-/// renewed only while the stream is there.
-pub async fn feed(catalog: Channel, handle: Handle, cancel: CancellationToken) {
-    let mut feed = Feed { catalog, handle, known: HashSet::new(), missing: HashSet::new() };
+/// Keeps the node told of what the catalog service at `catalog` has, and `events` of what changes there, until
+/// `cancel` is cancelled. Leases are renewed only while the stream is there.
+pub async fn feed(catalog: Channel, handle: Handle, events: Events, cancel: CancellationToken) {
+    let mut feed = Feed { catalog, handle, events, known: OwnFiles::default(), missing: HashSet::new() };
     tokio::select! {
         () = cancel.cancelled() => {}
         () = feed.run() => {}
@@ -38,9 +40,10 @@ pub async fn feed(catalog: Channel, handle: Handle, cancel: CancellationToken) {
 struct Feed {
     catalog: Channel,
     handle: Handle,
-    /// Paths that the node has been told of.
-    known: HashSet<Arc<str>>,
-    /// Those of them that the present stream has not stated so far.
+    events: Events,
+    /// Files that the node has been told of.
+    known: OwnFiles,
+    /// The paths of those of them that the present stream has not stated so far.
     missing: HashSet<Arc<str>>,
 }
 
@@ -89,7 +92,7 @@ impl Feed {
 
     async fn try_settle(&mut self) -> Result<Streaming<WatchResponse>, Status> {
         let late = |_| Status::deadline_exceeded(format!("nothing came within {} s", OPEN.as_secs()));
-        self.missing = self.known.clone();
+        self.missing = self.known.paths().cloned().collect();
         let mut client =
             CatalogServiceClient::new(self.catalog.clone()).max_decoding_message_size(MAX_MESSAGE);
         let open = tokio::time::timeout(OPEN, client.watch(WatchRequest {})).await;
@@ -126,7 +129,8 @@ impl Feed {
             match File::try_from(file) {
                 Ok(file) => {
                     self.missing.remove(&file.path);
-                    present.push(file);
+                    let text = text_of(&file.name);
+                    present.push(File { text, ..file });
                 }
                 Err(malformed) => tracing::warn!("{path:?} is not published: {malformed}"),
             }
@@ -137,10 +141,14 @@ impl Feed {
 
     async fn tell(&mut self, present: Vec<File>, gone: Vec<Arc<str>>) {
         for path in &gone {
-            self.known.remove(path);
             self.missing.remove(path);
         }
-        self.known.extend(present.iter().map(|file| file.path.clone()));
+        let changes = gone.iter().filter_map(|path| self.known.gone(path)).collect();
+        self.events.own(changes).await;
+        for present in present.chunks(BATCH) {
+            let changes = present.iter().filter_map(|file| self.known.present(file)).collect();
+            self.events.own(changes).await;
+        }
         for gone in gone.chunks(BATCH) {
             self.handle.shared(Vec::new(), gone.to_vec()).await;
         }

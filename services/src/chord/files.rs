@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chord_client::ServiceHosts;
 use chordial_proto::catalog_v1::ListRequest;
 use chordial_proto::catalog_v1::catalog_service_client::CatalogServiceClient;
 use chordial_proto::chord_v1::{ListFilesRequest, ListFilesResponse, NodeInfo};
@@ -9,19 +10,23 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::calls::{Lane, MAX_MESSAGE};
-use crate::config::HostPort;
 use crate::driver::Handle;
 
 /// Deadline of one page.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// A channel to the catalog service that `holder` names.
-pub(super) fn catalog_of(handle: &Handle, holder: &NodeInfo) -> Result<Channel, Status> {
+/// A channel to the catalog service that `holder`, asked at its address, names; at its own host, or one of `hosts`.
+pub(super) fn catalog_of(
+    handle: &Handle,
+    holder: &NodeInfo,
+    hosts: &ServiceHosts,
+) -> Result<Channel, Status> {
     let url = holder.services.as_ref().map(|services| services.catalog.as_str()).unwrap_or_default();
     let unusable =
         |why: String| Status::unavailable(format!("{} has no usable catalog address: {why}", name(holder)));
-    let address = HostPort::from_url(url).map_err(unusable)?;
-    handle.calls().channel(&address.to_string(), Lane::Bulk).map_err(|error| unusable(error.to_string()))
+    let peer = holder.peer.as_ref().ok_or_else(|| unusable("it says nothing of itself".into()))?;
+    let address = hosts.address(peer, "catalog", url).map_err(|error| unusable(error.to_string()))?;
+    handle.calls().channel(&address.authority(), Lane::Bulk).map_err(|error| unusable(error.to_string()))
 }
 
 /// A page of `holder`'s listing.

@@ -1,27 +1,68 @@
 //! IndexService: entries, leases, copies, and what people ask about files.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chord::{Id, Read};
 use chordial_proto::chord_v1::index_service_server::IndexService;
 use chordial_proto::chord_v1::*;
 use chordial_proto::convert::{self, MAX_NAME, MAX_SOURCES};
+use futures::{Stream, StreamExt};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use unicode_normalization::UnicodeNormalization;
 
-use super::{answer, names, ring};
+use super::scan::Scans;
+use super::search::{self, Searches};
+use super::{answer, exhausted, invalid, names, refusal, ring, standing};
 use crate::driver::Handle;
 
 /// Handlers of IndexService.
 pub(super) struct Index {
     pub(super) handle: Handle,
     pub(super) lookup_timeout: Duration,
+    pub(super) scans: Arc<Scans>,
+    pub(super) searches: Arc<Searches>,
+    /// Places of standing searches.
+    pub(super) standing: Arc<Semaphore>,
 }
+
+/// Standing searches at a time.
+pub(super) const STANDING: usize = 64;
 
 type Answered<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl IndexService for Index {
+    async fn search(&self, request: Request<SearchRequest>) -> Answered<SearchResponse> {
+        Ok(Response::new(self.searches.answer(request.into_inner()).await?))
+    }
+
+    type WatchSearchStream = ReceiverStream<Result<WatchSearchResponse, Status>>;
+
+    async fn watch_search(&self, request: Request<WatchSearchRequest>) -> Answered<Self::WatchSearchStream> {
+        let query = search::understand(&request.into_inner().query)?;
+        let place = self.standing.clone().try_acquire_owned();
+        let place = place
+            .map_err(|_| exhausted(&format!("{STANDING} searches stand here already: end one first")))?;
+        let (answers, stream) = mpsc::channel(1);
+        tokio::spawn(standing::watch(self.searches.clone(), query, answers, place));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    type ScanStream = Pin<Box<dyn Stream<Item = Result<ScanResponse, Status>> + Send>>;
+
+    async fn scan(&self, request: Request<ScanRequest>) -> Answered<Self::ScanStream> {
+        let request = request.into_inner();
+        let envelope = convert::envelope(request.envelope.clone()).map_err(invalid)?;
+        // Whether it is meant for this life of this peer, in its ring.
+        self.handle.serve(envelope, chord::Request::Ping).await.map_err(refusal)?;
+        let answers = self.scans.serve(request).await?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers).map(Ok))))
+    }
+
     async fn find(&self, request: Request<FindRequest>) -> Answered<FindResponse> {
         let (name, key) = key_of(&request.into_inner().name)?;
         let (found, elapsed) =

@@ -3,25 +3,37 @@
 
 mod agreement;
 mod copies;
+mod diagnose;
+mod events;
 mod feed;
 mod files;
 mod index;
 mod invariants;
+mod named;
 mod names;
 mod node;
+mod progress;
 mod ring;
+mod scan;
+mod search;
+mod standing;
 mod walk;
 
 #[cfg(test)]
+mod search_tests;
+#[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chord::{LostReason, Rejection, Status as Standing};
+use chord_client::ServiceHosts;
 use chordial_proto::chord_v1::chord_service_server::{self, ChordServiceServer};
 use chordial_proto::chord_v1::index_service_server::{self, IndexServiceServer};
 use chordial_proto::chord_v1::node_service_server::{self, NodeServiceServer};
 use chordial_proto::convert::{Answer, Malformed, Question};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataValue;
 use tonic::service::Routes;
@@ -32,7 +44,10 @@ use tonic_health::server::HealthReporter;
 
 use crate::calls::{MAX_MESSAGE, RING_METADATA, VERSION_METADATA};
 use crate::driver::{Handle, LookUpError, ServeError};
+pub use diagnose::Facts;
+pub use events::Events;
 pub use feed::feed;
+pub use progress::tell_progress;
 
 /// The service name under which health checking says whether this peer is a member of the ring.
 pub const HEALTH: &str = chord_service_server::SERVICE_NAME;
@@ -53,14 +68,26 @@ pub struct Options {
     pub lookup_timeout: Duration,
     /// The program's version, as shown to people.
     pub version: String,
+    /// Where another peer's catalog service may be dialled besides its own host.
+    pub service_hosts: ServiceHosts,
+    /// What happens in the network.
+    pub events: Events,
+    /// How this peer was set up.
+    pub facts: Facts,
 }
 
-/// The services of the chord port, ready to be served. [`feed`] and [`report_health`] belong to them.
+/// The services of the chord port, ready to be served. [`feed`], [`report_health`] and [`tell_progress`] belong to
+/// them.
 pub fn services(handle: Handle, options: Options) -> Routes {
-    let Options { catalog, lookup_timeout, version } = options;
+    let Options { catalog, lookup_timeout, version, service_hosts, events, facts } = options;
     let ring = ring::Ring { handle: handle.clone(), lookup_timeout };
-    let index = index::Index { handle: handle.clone(), lookup_timeout };
-    let node = node::NodeApi { handle, catalog, version };
+    let scans = scan::Scans::new(handle.clone());
+    let searches = search::Searches::new(handle.clone(), scans.clone(), lookup_timeout);
+    let standing = Arc::new(Semaphore::new(index::STANDING));
+    let index = index::Index { handle: handle.clone(), lookup_timeout, scans, searches, standing };
+    let diagnosis = diagnose::Diagnosis::new(handle.clone(), facts);
+    let dial_backs = diagnose::DialBacks::default();
+    let node = node::NodeApi { handle, catalog, version, service_hosts, events, diagnosis, dial_backs };
     Routes::new(ChordServiceServer::new(ring).max_decoding_message_size(MAX_SHORT_MESSAGE))
         .add_service(IndexServiceServer::new(index).max_decoding_message_size(MAX_MESSAGE))
         .add_service(NodeServiceServer::new(node).max_decoding_message_size(MAX_SHORT_MESSAGE))
@@ -105,7 +132,7 @@ fn invalid(malformed: Malformed) -> Status {
 fn refusal(error: ServeError) -> Status {
     let rejection = match error {
         ServeError::Rejected(rejection) => rejection,
-        ServeError::Overloaded => return Status::resource_exhausted("too many requests wait already"),
+        ServeError::Overloaded => return exhausted("too many requests wait already"),
         ServeError::Stopped => return stopped(),
     };
     match rejection {
@@ -127,6 +154,13 @@ fn refusal(error: ServeError) -> Status {
     }
 }
 
+/// This peer has too much to do; with gRPC's own hint when to ask again.
+fn exhausted(why: &str) -> Status {
+    let mut status = Status::resource_exhausted(why);
+    status.metadata_mut().insert("grpc-retry-pushback-ms", MetadataValue::from_static("1000"));
+    status
+}
+
 fn stopped() -> Status {
     Status::unavailable("this peer is stopping")
 }
@@ -135,7 +169,7 @@ fn stopped() -> Status {
 async fn lost(handle: &Handle, error: LookUpError) -> Status {
     let words = error.to_string();
     match error {
-        LookUpError::Overloaded => Status::resource_exhausted(words),
+        LookUpError::Overloaded => exhausted(&words),
         LookUpError::Stopped => Status::unavailable(words),
         LookUpError::Lost(lost) => match lost.reason {
             LostReason::TimedOut => Status::deadline_exceeded(words),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chord::index::{Kind, Reading, Source};
+use chord::index::{Reading, Source};
 use chord::{Id, Read};
 use chordial_proto::chord_v1::{ListNamesRequest, ListNamesResponse, NamedSources};
 use chordial_proto::convert::{MAX_SOURCES, group_by_content};
@@ -65,17 +65,13 @@ impl Page {
     fn add(&mut self, at: Id, owner: Id, reading: Reading) -> Option<Id> {
         self.complete &= reading.complete;
         // An arc may lead past zero; what lies behind is where the listing started.
-        let ahead = |source: &Source| source.entry.key >= at;
+        let ahead = |source: &Source| source.file.key() >= at;
         let mut sources = reading.sources.into_iter().filter(ahead).peekable();
         while let Some(first) = sources.next() {
-            let (key, name) = (first.entry.key, first.entry.file.name.clone());
+            let (key, name) = (first.file.key(), first.file.name.clone());
             let mut same = vec![first];
-            while let Some(next) = sources.next_if(|next| next.entry.key == key) {
+            while let Some(next) = sources.next_if(|next| next.file.name == name) {
                 same.push(next);
-            }
-            same.retain(|source| source.entry.kind == Kind::Name);
-            if same.is_empty() {
-                continue;
             }
             if self.files.len() == self.limit {
                 return Some(key);
@@ -96,27 +92,34 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
-    use chord::index::{Entry, File};
+    use chord::index::{File, Text};
     use chord::{Peer, Services};
 
     use super::*;
 
     fn source(name: &str) -> Source {
         let path = format!("d/{name}").into();
-        let file = File { name: name.into(), path, size: 1, modified_ms: 0, digest: None };
+        let file =
+            File { name: name.into(), path, size: 1, modified_ms: 0, digest: None, text: Text::default() };
         let (publisher, services) = (Peer::stranger("127.0.0.1:1"), Services::default());
-        Source { publisher, services, entry: Entry::of_name(file), alive: true }
+        Source { publisher, services, file: file.into(), alive: true }
     }
 
     /// In order of their keys.
     fn sources() -> Vec<Source> {
         let mut sources: Vec<Source> = ["a", "b", "c", "d", "d"].iter().map(|name| source(name)).collect();
-        sources.sort_by_key(|source| source.entry.key);
+        sources.sort_by_key(|source| source.file.key());
         sources
     }
 
     fn reading(sources: &[Source], next: Option<Id>) -> Reading {
-        Reading { sources: sources.to_vec(), total: sources.len() as u64, complete: true, next }
+        Reading {
+            sources: sources.to_vec(),
+            total: sources.len() as u64,
+            complete: true,
+            next,
+            ..Reading::default()
+        }
     }
 
     fn page(limit: usize) -> Page {
@@ -139,7 +142,7 @@ mod tests {
         let mut page = page(2);
         let next = page.add(Id::default(), Id::from_bytes([0xff; 20]), reading(&all, None));
         let keys: Vec<Id> = {
-            let mut keys: Vec<Id> = all.iter().map(|source| source.entry.key).collect();
+            let mut keys: Vec<Id> = all.iter().map(|source| source.file.key()).collect();
             keys.dedup();
             keys
         };
@@ -149,7 +152,7 @@ mod tests {
     #[test]
     fn the_listing_ends_where_the_ring_passes_zero() {
         let all = sources();
-        let largest = all.last().unwrap().entry.key;
+        let largest = all.last().unwrap().file.key();
         let mut page = page(10);
         // The last arc leads from behind the largest identifier to the smallest one.
         assert_eq!(page.add(largest.next(), Id::from(5), reading(&all, Some(Id::from(3)))), None);

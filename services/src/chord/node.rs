@@ -1,13 +1,19 @@
 //! NodeService: what people and programs ask this peer about itself and, through it, about the others.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use chord::Status as Standing;
+use chord_client::ServiceHosts;
 use chordial_proto::chord_v1::node_service_server::NodeService;
 use chordial_proto::chord_v1::*;
 use chordial_proto::convert;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::{copies, files, invalid, stopped, walk};
+use super::diagnose::{Diagnosis, DialBacks};
+use super::events::{Events, Subscription};
+use super::index::key_of;
+use super::{copies, files, invalid, named, stopped, walk};
 use crate::driver::{Handle, Snapshot};
 
 /// Handlers of NodeService.
@@ -15,6 +21,10 @@ pub(super) struct NodeApi {
     pub(super) handle: Handle,
     pub(super) catalog: Channel,
     pub(super) version: String,
+    pub(super) service_hosts: ServiceHosts,
+    pub(super) events: Events,
+    pub(super) diagnosis: Diagnosis,
+    pub(super) dial_backs: DialBacks,
 }
 
 /// Arcs of which one call reads what is kept.
@@ -24,8 +34,28 @@ type Answered<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl NodeService for NodeApi {
-    async fn get_node(&self, _: Request<GetNodeRequest>) -> Answered<GetNodeResponse> {
-        Ok(Response::new(GetNodeResponse { node: Some(self.own().await?) }))
+    async fn get_published(&self, request: Request<GetPublishedRequest>) -> Answered<GetPublishedResponse> {
+        let asked = match request.into_inner().name.as_str() {
+            "" => None,
+            name => Some(key_of(name)?),
+        };
+        let published = self.handle.published(asked.as_ref().map(|(_, key)| *key)).await;
+        let published = published.ok_or_else(stopped)?;
+        let receipts = match (asked, published.receipt) {
+            (None, _) => Vec::new(),
+            (Some((name, _)), Some(receipt)) => vec![convert::receipt(name, receipt)],
+            (Some((name, _)), None) => {
+                return Err(Status::not_found(format!("this peer shares no file named {name:?}")));
+            }
+        };
+        let publishing = Some(convert::publishing(published.progress, self.handle.config().renewal()));
+        Ok(Response::new(GetPublishedResponse { publishing, receipts }))
+    }
+
+    async fn get_node(&self, request: Request<GetNodeRequest>) -> Answered<GetNodeResponse> {
+        let node = Some(self.of(&request.into_inner().peer).await?);
+        let clock_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        Ok(Response::new(GetNodeResponse { node, clock_ms }))
     }
 
     async fn get_ring(&self, request: Request<GetRingRequest>) -> Answered<GetRingResponse> {
@@ -65,21 +95,37 @@ impl NodeService for NodeApi {
     async fn list_files(&self, request: Request<ListFilesRequest>) -> Answered<ListFilesResponse> {
         let request = request.into_inner();
         if request.peer.is_empty() {
-            let own = self.own().await?;
+            let own = self.of("").await?;
             return files::list(self.catalog.clone(), own, request).await.map(Response::new);
         }
-        let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
-        let walk = walk::around(&self.handle, snapshot, &self.version).await;
-        let holder = walk.named(&request.peer)?;
-        let channel = files::catalog_of(&self.handle, &holder)?;
+        let holder = self.of(&request.peer).await?;
+        let channel = files::catalog_of(&self.handle, &holder, &self.service_hosts)?;
         files::list(channel, holder, request).await.map(Response::new)
+    }
+
+    type WatchEventsStream = Subscription;
+
+    async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Answered<Subscription> {
+        self.events.subscribe(request.get_ref()).map(Response::new)
+    }
+
+    async fn diagnose(&self, _: Request<DiagnoseRequest>) -> Answered<DiagnoseResponse> {
+        self.diagnosis.facts().await.map(Response::new)
+    }
+
+    async fn dial_back(&self, request: Request<DialBackRequest>) -> Answered<DialBackResponse> {
+        self.dial_backs.dial(&self.handle, request.into_inner()).await.map(Response::new)
     }
 }
 
 impl NodeApi {
-    async fn own(&self) -> Result<NodeInfo, Status> {
-        let snapshot = self.handle.snapshot().await.ok_or_else(stopped)?;
-        Ok(info(snapshot, &self.version))
+    /// The state of a peer, by name or identifier; empty: of this one.
+    async fn of(&self, peer: &str) -> Result<NodeInfo, Status> {
+        let own = self.handle.snapshot().await.ok_or_else(stopped)?;
+        match peer {
+            "" => Ok(info(own, &self.version)),
+            peer => named::node(&self.handle, own, &self.version, peer).await,
+        }
     }
 }
 
@@ -106,7 +152,10 @@ pub(super) fn info(node: Snapshot, version: &str) -> NodeInfo {
         replicas: node.replicas,
         shared_files: node.shared_files,
         version: version.to_string(),
-        unpublished: node.unpublished,
+        unpublished: node.published.pending,
+        publishing: Some(convert::publishing(node.published, node.renewal)),
         trouble: node.trouble,
+        entries_sent: node.entries_sent,
+        publishers: node.publishers,
     }
 }

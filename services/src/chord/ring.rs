@@ -79,13 +79,13 @@ impl ChordService for Ring {
         &self,
         request: Request<FindSuccessorRequest>,
     ) -> Answered<FindSuccessorResponse> {
-        let key = match request.into_inner().target {
-            Some(Target::Key(bytes)) => convert::id(&bytes, "key").map_err(invalid)?,
-            Some(Target::Name(name)) => key_of(&name)?.1,
+        let (name, key) = match request.into_inner().target {
+            Some(Target::Key(bytes)) => (String::new(), convert::id(&bytes, "key").map_err(invalid)?),
+            Some(Target::Name(name)) => key_of(&name)?,
             None => return Err(Status::invalid_argument("target is missing: give a key or a name")),
         };
         let found = find(&self.handle, key, Read::Nothing, self.lookup_timeout).await?;
-        Ok(Response::new(convert::found_successor(self.handle.me(), found.0, found.1)))
+        Ok(Response::new(convert::found_successor(self.handle.me(), name, found.0, found.1)))
     }
 }
 

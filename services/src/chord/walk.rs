@@ -12,6 +12,7 @@ use tonic::Status;
 
 use super::agreement::{self, Condition, View};
 use super::invariants::invariants;
+use super::named::meant;
 use super::node::info;
 use crate::driver::{Handle, Snapshot};
 
@@ -203,10 +204,9 @@ impl Walk {
 
     /// The peer of this name or hexadecimal identifier.
     pub(super) fn named(self, wanted: &str) -> Result<NodeInfo, Status> {
-        let id: Option<Id> = wanted.parse().ok();
-        let fits = |view: &View| &*view.peer.name == wanted || Some(view.peer.id) == id;
+        let meant = meant(wanted);
         let (fitting, others): (Vec<_>, Vec<_>) =
-            self.answered.into_values().partition(|(view, _)| fits(view));
+            self.answered.into_values().partition(|(view, _)| meant(&&view.peer));
         if fitting.len() > 1 {
             let ids: Vec<String> = fitting.iter().map(|(view, _)| view.peer.id.to_string()).collect();
             return Err(Status::invalid_argument(format!(

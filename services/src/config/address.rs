@@ -77,6 +77,30 @@ pub(super) fn public_url(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_string())
 }
 
+/// A name under which a gateway may be asked, in lower case; or `*`.
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    match text == "*" || (text.len() <= 253 && text.chars().all(valid)) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(format!(
+            "{text:?} is not a host name: write names without scheme and port, such as \"files.example.org\", or \"*\" for any"
+        )),
+    }
+}
+
+/// An origin as browsers write it, without the port that its scheme has anyway; or `*`.
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    if text == "*" {
+        return Ok(text.to_string());
+    }
+    let example = "such as \"https://portal.example.org\", or \"*\" for any";
+    let url = parse_url(text, &["http", "https"], example)?;
+    match url.path() {
+        "/" => Ok(url.origin().ascii_serialization()),
+        path => Err(format!("a path (`{path}`) has no meaning in an origin: end it after the host or port")),
+    }
+}
+
 fn parse_url(text: &str, schemes: &[&str], example: &str) -> Result<Url, String> {
     let Some((scheme, _)) = text.split_once("://") else {
         return Err(format!("it must begin with http://, {example}"));
@@ -110,6 +134,17 @@ pub enum Advertise {
     Interface(String),
     /// The address of this machine that lies in this network.
     Network(IpNet),
+}
+
+impl fmt::Display for Advertise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Advertise::Auto => f.write_str("auto"),
+            Advertise::Host(host) => f.write_str(host),
+            Advertise::Interface(name) => write!(f, "iface:{name}"),
+            Advertise::Network(network) => write!(f, "cidr:{network}"),
+        }
+    }
 }
 
 impl FromStr for Advertise {
@@ -183,6 +218,26 @@ mod tests {
         ] {
             let error = HostPort::from_url(text).unwrap_err();
             assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_and_origins_are_as_browsers_write_them() {
+        assert_eq!(host_name("Files.Example.org"), Ok("files.example.org".into()));
+        assert_eq!((host_name("*"), origin("*")), (Ok("*".into()), Ok("*".into())));
+        for bad in ["http://x", "x:8000", "a b", "*.example.org", "x/"] {
+            assert!(host_name(bad).is_err(), "{bad}");
+        }
+        for (text, shown) in [
+            ("https://Portal.example.org/", "https://portal.example.org"),
+            ("https://portal.example.org:443", "https://portal.example.org"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+        ] {
+            assert_eq!(origin(text).unwrap(), shown);
+        }
+        for bad in ["portal.example.org", "https://x/path", "https://x?q", "ftp://x", "https://me@x", "null"]
+        {
+            assert!(origin(bad).is_err(), "{bad}");
         }
     }
 

@@ -15,6 +15,8 @@ pub enum Kind {
     Boolean,
     /// A text with its unit, such as `"1s"` or `"250ms"`.
     Duration,
+    /// Several texts: a list in a file, separated by commas elsewhere.
+    List,
     /// A number of bytes with its unit, such as `"10GiB"`; `"0"` where none is a choice.
     Size,
 }
@@ -62,7 +64,10 @@ pub const KEYS: &[Key] = &[
     key("chord.give_up", Kind::Duration, "6s"),
     key("chord.contacts", Kind::Integer, "16384"),
     key("index.lease", Kind::Duration, "60s"),
+    key("index.quota", Kind::Integer, "2000000"),
+    key("index.capacity", Kind::Integer, "8000000"),
     key("catalog.rescan", Kind::Duration, "60s"),
+    key("catalog.keep", Kind::Duration, "5s"),
     key("catalog.hashers", Kind::Integer, "1"),
     key("transfer.uploads", Kind::Boolean, "false"),
     key("transfer.max_uploads", Kind::Integer, "8"),
@@ -71,10 +76,32 @@ pub const KEYS: &[Key] = &[
     key("transfer.chunk", Kind::Integer, "65536"),
     key("transfer.max_downloads", Kind::Integer, "64"),
     key("gateway.public_url", Kind::Text, ""),
+    key("gateway.hosts", Kind::List, ""),
+    key("gateway.cors_origins", Kind::List, ""),
     key("gateway.max_connections", Kind::Integer, "1024"),
     key("gateway.header_timeout", Kind::Duration, "5s"),
+    key("gateway.body_timeout", Kind::Duration, "5s"),
     key("gateway.request_timeout", Kind::Duration, "10s"),
+    key("gateway.idle_timeout", Kind::Duration, "60s"),
+    key("gateway.stall_timeout", Kind::Duration, "30s"),
+    key("gateway.requests_per_second", Kind::Integer, "500"),
+    key("gateway.requests_burst", Kind::Integer, "1000"),
+    key("gateway.max_headers", Kind::Integer, "16384"),
+    key("gateway.max_uri", Kind::Integer, "8192"),
     key("gateway.max_body", Kind::Integer, "65536"),
+    key("gateway.max_event_streams", Kind::Integer, "64"),
+    key("grpc.max_connections", Kind::Integer, "1024"),
+    key("grpc.max_streams", Kind::Integer, "128"),
+    key("grpc.max_requests", Kind::Integer, "256"),
+    key("grpc.max_headers", Kind::Integer, "16384"),
+    key("grpc.max_resets", Kind::Integer, "20"),
+    key("grpc.max_long_requests", Kind::Integer, "4"),
+    key("grpc.half_sent_timeout", Kind::Duration, "5s"),
+    key("grpc.long_timeout", Kind::Duration, "10s"),
+    key("grpc.stall_timeout", Kind::Duration, "30s"),
+    key("grpc.ping", Kind::Duration, "20s"),
+    key("grpc.ping_timeout", Kind::Duration, "10s"),
+    key("security.service_hosts", Kind::List, ""),
     key("log.level", Kind::Text, "info"),
     key("log.format", Kind::Text, "text"),
     key("log.file", Kind::Text, ""),
@@ -83,6 +110,11 @@ pub const KEYS: &[Key] = &[
 /// Whether `path` is a key.
 pub fn is_known(path: &str) -> bool {
     KEYS.iter().any(|key| key.path == path)
+}
+
+/// Whether `path` is a key that takes a list.
+fn is_list(path: &str) -> bool {
+    KEYS.iter().any(|key| key.path == path && key.kind == Kind::List)
 }
 
 /// Whether `path` is a section, such as `ports`.
@@ -118,6 +150,10 @@ fn walk(section: &str, dict: &Dict, found: &mut Vec<(String, Value)>, problems: 
             Value::Dict(_, inner) if is_section(&path) || !inner.is_empty() => {
                 walk(&path, inner, found, problems);
             }
+            Value::Array(_, items) if is_list(&path) => match joined(items) {
+                Some(text) => found.push((path, Value::from(text))),
+                None => problems.push(format!("`{path}` takes a list of texts without commas")),
+            },
             Value::Array(_, _) if is_known(&path) => {
                 problems.push(format!("`{path}` takes one value, not a list"));
             }
@@ -128,6 +164,13 @@ fn walk(section: &str, dict: &Dict, found: &mut Vec<(String, Value)>, problems: 
             _ => problems.push(unknown(&path)),
         }
     }
+}
+
+/// A list as one would type it.
+fn joined(items: &[Value]) -> Option<String> {
+    let texts: Option<Vec<&str>> =
+        items.iter().map(|item| item.as_str().filter(|text| !text.contains(','))).collect();
+    Some(texts?.join(", "))
 }
 
 /// What to say about a key that does not exist. A file's keys may be anything: escaped and cut.

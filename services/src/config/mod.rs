@@ -22,11 +22,12 @@ use std::path::Path;
 pub use address::{Advertise, HostPort};
 pub use layers::{Flag, Sources};
 pub use peer::{
-    CatalogConfig, ChordConfig, GatewayConfig, IndexConfig, LogConfig, LogFormat, PeerConfig, Ports,
-    Services, TransferConfig,
+    CatalogConfig, ChordConfig, GatewayConfig, GrpcConfig, IndexConfig, LogConfig, LogFormat, PeerConfig,
+    Ports, SecurityConfig, Services, TransferConfig,
 };
 pub use service::Service;
-pub use show::effective;
+pub use show::{Setting, Shown, effective};
+pub(crate) use size::parse as parse_size;
 pub use size::show as size_text;
 
 /// A configuration that was read, with what there is to say about it.
@@ -36,7 +37,6 @@ pub struct Loaded {
     pub config: PeerConfig,
     /// What is odd but no error: environment variables that set no known key. One line each.
     pub warnings: Vec<String>,
-    layers: layers::Layers,
 }
 
 /// Everything that is wrong with a configuration.
@@ -71,9 +71,12 @@ impl ConfigError {
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let layers = layers::Layers::merge(sources);
     let mut reader = read::Reader::new(&layers);
-    let config = validate::peer(&mut reader);
+    let mut config = validate::peer(&mut reader);
     match reader.problems {
-        problems if problems.is_empty() => Ok(Loaded { config, warnings: layers.warnings.clone(), layers }),
+        problems if problems.is_empty() => {
+            config.shown = Shown::of(sources, &layers, &config);
+            Ok(Loaded { config, warnings: layers.warnings })
+        }
         problems => Err(ConfigError::new(problems)),
     }
 }

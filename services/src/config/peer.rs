@@ -4,8 +4,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chord_client::ServiceHosts;
+
 use super::address::{Advertise, HostPort};
 use super::service::Service;
+use super::show::Shown;
 
 /// The configuration of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +43,14 @@ pub struct PeerConfig {
     pub transfer: TransferConfig,
     /// REST, dashboard, metrics.
     pub gateway: GatewayConfig,
+    /// What one gRPC port takes in.
+    pub grpc: GrpcConfig,
+    /// Whom this peer trusts with what.
+    pub security: SecurityConfig,
     /// Logs.
     pub log: LogConfig,
+    /// All of it, as people are shown it.
+    pub shown: Shown,
 }
 
 /// The port of each service; 0 lets the system choose.
@@ -98,6 +107,10 @@ pub struct ChordConfig {
 pub struct IndexConfig {
     /// How long entries outlive a publisher that is not heard from any more.
     pub lease: Duration,
+    /// Entries that this peer keeps for one publisher.
+    pub quota: u64,
+    /// Entries that this peer keeps for all publishers together; at least `quota`.
+    pub capacity: u64,
 }
 
 /// The listing of the shared directory.
@@ -105,6 +118,8 @@ pub struct IndexConfig {
 pub struct CatalogConfig {
     /// Between two full scans, which find what the system's notifications missed.
     pub rescan: Duration,
+    /// How long files stay listed that can't be read; zero: not at all.
+    pub keep: Duration,
     /// Files whose digests are computed at the same time.
     pub hashers: usize,
 }
@@ -131,14 +146,68 @@ pub struct TransferConfig {
 pub struct GatewayConfig {
     /// The base URL that callers outside of the peers' own network are given; without a last slash.
     pub public_url: Option<String>,
+    /// Further names under which it may be asked; `*`: any.
+    pub hosts: Vec<String>,
+    /// Origins whose pages may use it, as browsers write them; `*`: all may read.
+    pub cors_origins: Vec<String>,
     /// Connections open at the same time.
     pub max_connections: usize,
-    /// How long a client may take to send its request's headers.
+    /// How long a client may take to begin, and to send its request's headers.
     pub header_timeout: Duration,
+    /// How long a body may take to arrive that is no upload.
+    pub body_timeout: Duration,
     /// How long an answer may take to begin.
     pub request_timeout: Duration,
+    /// Between two requests of a connection.
+    pub idle_timeout: Duration,
+    /// How long a transfer may stand still.
+    pub stall_timeout: Duration,
+    /// Of one address; 0: no limit.
+    pub requests_per_second: u32,
+    /// Requests of one address at once, after a rest.
+    pub requests_burst: u32,
+    /// Bytes of a request's headers.
+    pub max_headers: usize,
+    /// Bytes of a request's URI.
+    pub max_uri: usize,
     /// Bytes of a request's body.
     pub max_body: usize,
+    /// Streams of events open at the same time.
+    pub max_event_streams: usize,
+}
+
+/// Limits of each gRPC port ([`crate::grpc::Limits`] says more).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrpcConfig {
+    /// Connections open at the same time.
+    pub max_connections: usize,
+    /// Requests of one connection at the same time.
+    pub max_streams: u32,
+    /// Requests of one address that are served at the same time.
+    pub max_requests: usize,
+    /// Bytes of a request's headers.
+    pub max_headers: u32,
+    /// Requests that a connection may take back unserved.
+    pub max_resets: usize,
+    /// Messages of more than 64 KiB taken in at the same time.
+    pub max_long_requests: usize,
+    /// How long what has begun may take to arrive.
+    pub half_sent_timeout: Duration,
+    /// How long a message of more than 64 KiB may take.
+    pub long_timeout: Duration,
+    /// How long answers may stay unread.
+    pub stall_timeout: Duration,
+    /// How long a connection may be silent before it is pinged.
+    pub ping: Duration,
+    /// How long the answer to a ping may take.
+    pub ping_timeout: Duration,
+}
+
+/// Whom this peer trusts with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurityConfig {
+    /// Hosts besides another peer's own at which that peer's services may be dialled.
+    pub service_hosts: ServiceHosts,
 }
 
 /// Logs.

@@ -59,6 +59,20 @@ impl<'a> Reader<'a> {
         self.parsed(path, |text| parse(text).map(Some), None)
     }
 
+    /// Several values, separated by commas; wrong ones are left out.
+    pub(super) fn list<T, E: Display>(&mut self, path: &str, parse: impl Fn(&str) -> Result<T, E>) -> Vec<T> {
+        let text = self.text(path);
+        let (mut values, mut wrong) = (Vec::new(), Vec::new());
+        for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            match parse(item) {
+                Ok(value) => values.push(value),
+                Err(why) => wrong.push(why),
+            }
+        }
+        wrong.iter().for_each(|why| self.refuse(path, why));
+        values
+    }
+
     /// A whole number within bounds; the lower bound stands in for a wrong one.
     pub(super) fn integer<T>(&mut self, path: &str, bounds: RangeInclusive<T>) -> T
     where

@@ -1,15 +1,53 @@
-//! The effective configuration as TOML, each value with its origin. What it prints loads again.
+//! The effective configuration, each value with its origin: as a list, and as TOML that loads again.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
-use super::Loaded;
 use super::keys::{KEYS, Kind};
+use super::layers::{Layers, Sources};
+use super::{Loaded, PeerConfig};
 
-/// The effective configuration; a comment after each value says where it came from.
+/// A configuration as people are shown it. No key of [`KEYS`] holds a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The configuration file, if any.
+    pub file: Option<PathBuf>,
+    /// In the order of [`KEYS`].
+    pub settings: Vec<Setting>,
+}
+
+/// One value of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The key, as `ports.chord`.
+    pub key: &'static str,
+    /// As one would type it; empty: not set.
+    pub value: String,
+    /// `default`, the file's path, `environment NAME` or `flag --NAME`.
+    pub origin: String,
+}
+
+impl Shown {
+    pub(super) fn of(sources: &Sources, layers: &Layers, config: &PeerConfig) -> Shown {
+        let setting = |key| {
+            let (typed, origin) = layers.value(key);
+            let value = match key {
+                // Worked out where they are not set.
+                "name" => config.name.clone(),
+                "state" => config.state.display().to_string(),
+                _ => typed,
+            };
+            Setting { key, value, origin }
+        };
+        Shown { file: sources.file.clone(), settings: KEYS.iter().map(|key| setting(key.path)).collect() }
+    }
+}
+
+/// The effective configuration as TOML; a comment after each value says where it came from.
 pub fn effective(loaded: &Loaded) -> String {
     let mut text = String::new();
     let mut section = "";
-    for key in KEYS {
+    for (key, setting) in KEYS.iter().zip(&loaded.config.shown.settings) {
         let name = match key.path.split_once('.') {
             Some((own, name)) => {
                 if own != section {
@@ -20,15 +58,12 @@ pub fn effective(loaded: &Loaded) -> String {
             }
             None => key.path,
         };
-        let (typed, origin) = loaded.layers.value(key.path);
-        let value = match (key.path, key.kind) {
-            ("name", _) => quoted(&loaded.config.name),
-            ("state", _) => quoted(&loaded.config.state.display().to_string()),
-            (_, Kind::Integer | Kind::Boolean) => typed,
-            (_, Kind::Text | Kind::Duration | Kind::Size) => quoted(&typed),
+        let value = match key.kind {
+            Kind::Integer | Kind::Boolean => setting.value.clone(),
+            Kind::Text | Kind::List | Kind::Duration | Kind::Size => quoted(&setting.value),
         };
         // A file's name may hold anything; a line break in it would end the comment.
-        let origin: String = origin.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let origin: String = setting.origin.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         let _ = writeln!(text, "{:<36} # {origin}", format!("{name} = {value}"));
     }
     text

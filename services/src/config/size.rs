@@ -19,7 +19,7 @@ const UNITS: [(&str, u64); 10] = [
 ///
 /// # Errors
 /// What it must look like.
-pub(super) fn parse(text: &str) -> Result<u64, &'static str> {
+pub(crate) fn parse(text: &str) -> Result<u64, &'static str> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit = unit.trim().to_ascii_lowercase();

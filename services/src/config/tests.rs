@@ -15,6 +15,13 @@ fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
     (root, path)
 }
 
+/// The same configuration, wherever its values came from.
+fn without_origins(mut config: PeerConfig) -> PeerConfig {
+    config.shown.file = None;
+    config.shown.settings.iter_mut().for_each(|setting| setting.origin.clear());
+    config
+}
+
 fn sources(path: &Path, environment: &[(&str, &str)], flags: &[(&str, &str, &str)]) -> Sources {
     let flag = |(flag, key, value): &(&str, &str, &str)| Flag {
         flag: flag.to_string(),
@@ -47,6 +54,7 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(config.state, Path::new("./.chordial/p1"));
     assert_eq!(config.ports, Ports { chord: 7300, catalog: 7301, transfer: 7302, gateway: 8000 });
     assert_eq!(config.index.lease, Duration::from_secs(60));
+    assert_eq!((config.index.quota, config.index.capacity), (2_000_000, 8_000_000));
     assert!(!config.transfer.uploads && config.friend.is_none() && config.gateway.public_url.is_none());
     assert_ne!(PeerConfig::from_settings(&[]).unwrap().name, "");
 }
@@ -80,13 +88,35 @@ fn flag_wins_over_environment_over_file_over_default() {
 #[test]
 fn what_show_prints_loads_again() {
     let hard = "name = 'a\"b é'\ndirectory = 'c:\\x'\nfriend = 'http://[::1]:1'\n[log]\nlevel = 'warn,chord_peer=debug'\n";
-    let full =
-        "[gateway]\npublic_url = 'https://x.org/a/'\n[index]\nlease = '1m 30s'\n[catalog]\nhashers = '2'\n";
+    let full = "[gateway]\npublic_url = 'https://x.org/a/'\nhosts = ['a.org', 'B']\ncors_origins = 'https://x.org, http://y:3000/'\n[index]\nlease = '1m 30s'\n[catalog]\nhashers = '2'\n";
     for text in ["", hard, full] {
         let (_root, path) = file(text);
         let loaded = load(&sources(&path, &[], &[])).unwrap();
         let (_root, again) = file(&effective(&loaded));
-        assert_eq!(check(&again).unwrap(), loaded.config);
+        assert_eq!(without_origins(check(&again).unwrap()), without_origins(loaded.config));
+    }
+}
+
+#[test]
+fn lists_are_lists_in_a_file_and_have_commas_elsewhere() {
+    let (_root, path) = file("[gateway]\nhosts = ['a.org', 'B']\n");
+    assert_eq!(check(&path).unwrap().gateway.hosts, ["a.org", "b"]);
+    let environment =
+        [("CHORD_GATEWAY__HOSTS", "c.org,*"), ("CHORD_GATEWAY__CORS_ORIGINS", "https://X.org:443/")];
+    let config = load(&sources(&path, &environment, &[])).unwrap().config.gateway;
+    assert_eq!(
+        (config.hosts, config.cors_origins),
+        (vec!["c.org".into(), "*".into()], vec!["https://x.org".into()])
+    );
+    for (text, word) in [
+        ("hosts = [1]", "a list of texts"),
+        ("hosts = ['a,b']", "without commas"),
+        ("hosts = 'a.org, http://x'", "\"http://x\" is not a host name"),
+        ("cors_origins = ['https://x/y']", "`/y`"),
+        ("max_body = ['1']", "not a list"),
+    ] {
+        let text = problems(&format!("[gateway]\n{text}\n"));
+        assert!(text.contains(word), "{text}");
     }
 }
 
@@ -183,11 +213,16 @@ fn values_out_of_bounds_are_refused() {
         ("[chord]\ncall_timeout = '5s'", "at least chord.call_timeout"),
         ("[chord]\nstabilize = '99999999999999999999y'", "duration"),
         ("[ports]\nchord = 5\ncatalog = 5", "ports.chord is the same"),
+        ("[index]\nquota = 999", "1000 to 1000000000"),
+        ("[index]\ncapacity = 1999999", "at least index.quota, which is 2000000"),
         ("[transfer]\nmax_upload_size = '10 elephants'", "10GiB"),
         ("[transfer]\nupload_quota = '-1'", "10GiB"),
         ("[transfer]\nmax_uploads = 0", "1 to 256"),
         ("[transfer]\nchunk = 1", "4096"),
         ("[gateway]\npublic_url = 'x'", "http://"),
+        ("[gateway]\nrequests_burst = 0", "1 to 1000000"),
+        ("[grpc]\nmax_streams = 0", "1 to 65536"),
+        ("[grpc]\nhalf_sent_timeout = '1h'", "100ms to 1m"),
         ("[log]\nlevel = ''", "level"),
         ("name = 'a/b'", "1 to 64"),
         ("name = \"a\\nb\"", "1 to 64"),
@@ -238,7 +273,8 @@ fn a_state_folder_inside_the_shared_directory_is_refused() {
 #[test]
 fn peer_toml_shows_every_key_with_its_default() {
     let path = example("peer.toml");
-    assert_eq!(check(&path).unwrap(), PeerConfig::from_settings(&[]).unwrap());
+    let defaults = PeerConfig::from_settings(&[]).unwrap();
+    assert_eq!(without_origins(check(&path).unwrap()), without_origins(defaults));
     let document: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
     for key in KEYS {
         let value = match key.path.split_once('.') {
@@ -248,15 +284,13 @@ fn peer_toml_shows_every_key_with_its_default() {
         let value = value.unwrap_or_else(|| panic!("{} is missing in peer.toml", key.path));
         let shown = match value {
             toml::Value::String(text) => text.clone(),
+            toml::Value::Array(items) if items.is_empty() => String::new(),
             other => other.to_string(),
         };
         assert_eq!(shown, key.default, "{}", key.path);
-        assert_eq!(
-            value.is_str(),
-            matches!(key.kind, Kind::Text | Kind::Duration | Kind::Size),
-            "{}",
-            key.path
-        );
+        assert_eq!(value.is_array(), key.kind == Kind::List, "{}", key.path);
+        let is_text = matches!(key.kind, Kind::Text | Kind::Duration | Kind::Size);
+        assert_eq!(value.is_str(), is_text, "{}", key.path);
     }
 }
 

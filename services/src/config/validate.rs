@@ -4,10 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use chord_client::text::is_treacherous;
+
 use super::address::{self, Advertise, HostPort};
 use super::peer::*;
 use super::read::Reader;
 use super::service::Service;
+use super::show::Shown;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -42,9 +45,14 @@ pub(super) fn peer(reader: &mut Reader<'_>) -> PeerConfig {
             gateway: reader.optional("services.gateway", HostPort::from_url),
         },
         chord: chord(reader),
-        index: IndexConfig { lease: reader.duration("index.lease", 3 * SECOND..=DAY) },
+        index: IndexConfig {
+            lease: reader.duration("index.lease", 3 * SECOND..=DAY),
+            quota: reader.integer("index.quota", 1000..=1_000_000_000u32).into(),
+            capacity: reader.integer("index.capacity", 1000..=1_000_000_000u32).into(),
+        },
         catalog: CatalogConfig {
             rescan: reader.duration("catalog.rescan", SECOND..=DAY),
+            keep: reader.duration("catalog.keep", Duration::ZERO..=DAY),
             hashers: reader.integer("catalog.hashers", 1..=64u32) as usize,
         },
         transfer: TransferConfig {
@@ -57,16 +65,32 @@ pub(super) fn peer(reader: &mut Reader<'_>) -> PeerConfig {
         },
         gateway: GatewayConfig {
             public_url: reader.optional("gateway.public_url", address::public_url),
+            hosts: reader.list("gateway.hosts", address::host_name),
+            cors_origins: reader.list("gateway.cors_origins", address::origin),
             max_connections: reader.integer("gateway.max_connections", 1..=65_536u32) as usize,
             header_timeout: reader.duration("gateway.header_timeout", 100 * MILLISECOND..=MINUTE),
+            body_timeout: reader.duration("gateway.body_timeout", 100 * MILLISECOND..=MINUTE),
             request_timeout: reader.duration("gateway.request_timeout", 100 * MILLISECOND..=5 * MINUTE),
+            idle_timeout: reader.duration("gateway.idle_timeout", SECOND..=10 * MINUTE),
+            stall_timeout: reader.duration("gateway.stall_timeout", SECOND..=10 * MINUTE),
+            requests_per_second: reader.integer("gateway.requests_per_second", 0..=1_000_000u32),
+            requests_burst: reader.integer("gateway.requests_burst", 1..=1_000_000u32),
+            max_headers: reader.integer("gateway.max_headers", 1024..=1_048_576u32) as usize,
+            max_uri: reader.integer("gateway.max_uri", 1024..=65_536u32) as usize,
             max_body: reader.integer("gateway.max_body", 1024..=16_777_216u32) as usize,
+            // They share one connection to the chord service, which serves 128 requests on it at once.
+            max_event_streams: reader.integer("gateway.max_event_streams", 1..=120u32) as usize,
+        },
+        grpc: grpc(reader),
+        security: SecurityConfig {
+            service_hosts: reader.list("security.service_hosts", str::parse).into_iter().collect(),
         },
         log: LogConfig {
             level: reader.parsed("log.level", log_level, String::new()),
             format: reader.parsed("log.format", log_format, LogFormat::Text),
             file: reader.optional("log.file", path),
         },
+        shown: Shown::default(),
         name,
     };
     check_together(&config, reader);
@@ -85,6 +109,22 @@ fn chord(reader: &mut Reader<'_>) -> ChordConfig {
         lookup_timeout: reader.duration("chord.lookup_timeout", interval),
         give_up: reader.duration("chord.give_up", 100 * MILLISECOND..=10 * MINUTE),
         contacts: reader.integer("chord.contacts", 16..=65_536u32) as usize,
+    }
+}
+
+fn grpc(reader: &mut Reader<'_>) -> GrpcConfig {
+    GrpcConfig {
+        max_connections: reader.integer("grpc.max_connections", 1..=65_536u32) as usize,
+        max_streams: reader.integer("grpc.max_streams", 1..=65_536u32),
+        max_requests: reader.integer("grpc.max_requests", 1..=65_536u32) as usize,
+        max_headers: reader.integer("grpc.max_headers", 1024..=1_048_576u32),
+        max_resets: reader.integer("grpc.max_resets", 1..=65_536u32) as usize,
+        max_long_requests: reader.integer("grpc.max_long_requests", 1..=1024u32) as usize,
+        half_sent_timeout: reader.duration("grpc.half_sent_timeout", 100 * MILLISECOND..=MINUTE),
+        long_timeout: reader.duration("grpc.long_timeout", 100 * MILLISECOND..=5 * MINUTE),
+        stall_timeout: reader.duration("grpc.stall_timeout", SECOND..=10 * MINUTE),
+        ping: reader.duration("grpc.ping", SECOND..=10 * MINUTE),
+        ping_timeout: reader.duration("grpc.ping_timeout", SECOND..=MINUTE),
     }
 }
 
@@ -111,6 +151,10 @@ fn check_together(config: &PeerConfig, reader: &mut Reader<'_>) {
             reader.refuse(path, format!("must be at least {other}, which is {bound}"));
         }
     }
+    if config.index.capacity < config.index.quota {
+        let why = format!("must be at least index.quota, which is {}", config.index.quota);
+        reader.refuse("index.capacity", why);
+    }
     for (index, service) in Service::ALL.iter().enumerate() {
         let port = config.port(*service);
         let twin = Service::ALL[..index].iter().find(|other| port != 0 && config.port(**other) == port);
@@ -133,16 +177,18 @@ fn check_together(config: &PeerConfig, reader: &mut Reader<'_>) {
 fn name(reader: &mut Reader<'_>) -> String {
     let check = |text: &str| {
         let fits = (1..=64).contains(&text.chars().count());
-        let plain = !text.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'));
+        let plain = !text.contains(|c| is_treacherous(c) || matches!(c, '/' | '\\'));
         match fits && plain && text != "." && text != ".." && text.trim() == text {
             true => Ok(text.to_string()),
-            false => Err("must be 1 to 64 characters, without `/`, `\\`, control characters or outer spaces"),
+            false => Err(
+                "must be 1 to 64 characters, without `/`, `\\`, control or invisible characters, or outer spaces",
+            ),
         }
     };
     if reader.text("name").is_empty() {
         // A host name is nobody's typing mistake: what does not fit is left out.
         let host = gethostname::gethostname().to_string_lossy().into_owned();
-        let host: String = host.chars().filter(|c| !c.is_control() && *c != '/').take(64).collect();
+        let host: String = host.chars().filter(|c| !is_treacherous(*c) && *c != '/').take(64).collect();
         return check(host.trim()).unwrap_or_else(|_| "peer".into());
     }
     reader.parsed("name", check, "peer".into())

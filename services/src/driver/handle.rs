@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chord::index::{Digest, File};
+use chord::index::{Digest, File, Progress, Receipt};
 use chord::{
-    Config, Envelope, Event, Found, Id, Lost, LostReason, Node, Peer, Read, Rejection, Request, Response,
-    Route, Services, Status,
+    Config, Departure, Envelope, Event, Found, Id, Lost, LostReason, Node, Peer, Read, Rejection, Request,
+    Response, Route, Services, Status, VERSION,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -22,12 +22,14 @@ const SNAPSHOT: Duration = Duration::from_secs(5);
 pub struct Handle {
     pub(super) me: watch::Receiver<Peer>,
     pub(super) config: Arc<Config>,
+    pub(super) services: Services,
     pub(super) calls: Arc<Calls>,
     pub(super) control: mpsc::Sender<Asked>,
     pub(super) bulk: mpsc::Sender<Asked>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) status: watch::Receiver<Status>,
+    pub(super) peers: watch::Receiver<u64>,
 }
 
 /// A request of another peer.
@@ -49,7 +51,20 @@ pub(super) enum Command {
     Watching(bool),
     Leave(oneshot::Sender<()>),
     Snapshot(oneshot::Sender<Snapshot>),
+    Peers(oneshot::Sender<PeersSeen>),
     Kept { arcs: Vec<(Id, Id)>, answer: oneshot::Sender<Vec<Digest>> },
+    Files { after: Option<Arc<str>>, count: usize, answer: oneshot::Sender<Vec<Arc<File>>> },
+    Delegates { between: (Id, Id), avoid: Vec<Id>, count: usize, answer: oneshot::Sender<Vec<Peer>> },
+    Published { name: Option<Id>, answer: oneshot::Sender<Published> },
+}
+
+/// How far this peer's own files are published.
+#[derive(Clone, Debug, Default)]
+pub struct Published {
+    /// All of them.
+    pub progress: Progress,
+    /// Where those of one name are; none: this peer shares no such file.
+    pub receipt: Option<Receipt>,
 }
 
 /// Why a request of another peer was not answered.
@@ -100,16 +115,30 @@ pub struct Snapshot {
     pub owned: u64,
     /// Entries of other arcs.
     pub replicas: u64,
+    /// Peers whose leases it keeps, itself included.
+    pub publishers: u64,
     /// Files that it shares.
     pub shared_files: u64,
-    /// Its own keys that not all of their keepers have acknowledged.
-    pub unpublished: u64,
+    /// How far its own files are published.
+    pub published: Progress,
+    /// Own entries sent to other peers since the start, each as often as it was sent.
+    pub entries_sent: u64,
+    /// Time between two renewals of its leases.
+    pub renewal: Duration,
     /// Why it has not joined, in words; empty where there is no trouble.
     pub trouble: String,
 }
 
+#[cfg(test)]
 impl Snapshot {
-    pub(super) fn of(node: &Node) -> Snapshot {
+    /// A peer that knows nobody.
+    pub(crate) fn lonely(me: Peer) -> Snapshot {
+        Snapshot::of(&Node::new(me, Services::default(), Config::default()), 0)
+    }
+}
+
+impl Snapshot {
+    pub(super) fn of(node: &Node, entries_sent: u64) -> Snapshot {
         let me = node.me().clone();
         let arc_from = node.predecessor().map_or(me.id, |peer| peer.id);
         let (owned, replicas) = node.keeper().counts(arc_from, me.id);
@@ -124,10 +153,37 @@ impl Snapshot {
             contacts: node.contacts().from(me.id).cloned().collect(),
             owned,
             replicas,
+            publishers: node.keeper().publisher_count() as u64,
             shared_files: node.publisher().len() as u64,
-            unpublished: node.publisher().pending(),
+            published: node.publisher().progress(),
+            entries_sent,
+            renewal: node.config().renewal(),
             trouble: node.trouble().to_string(),
             me,
+        }
+    }
+}
+
+/// Whom a node knows, and what it holds of them.
+#[derive(Clone, Debug, Default)]
+pub struct PeersSeen {
+    /// It is a member: as long as it is not, it has only heard of some.
+    pub joined: bool,
+    /// They live, as far as it knows; clockwise from itself.
+    pub alive: Vec<Peer>,
+    /// Those of them, and perhaps others, that did not answer it lately.
+    pub suspects: Vec<Id>,
+    /// They went lately.
+    pub departed: Vec<(Peer, Departure)>,
+}
+
+impl PeersSeen {
+    pub(super) fn of(node: &Node) -> PeersSeen {
+        PeersSeen {
+            joined: node.status() == Status::Member,
+            alive: node.contacts().from(node.me().id).cloned().collect(),
+            suspects: node.suspects().map(|peer| peer.id).collect(),
+            departed: node.contacts().departed().map(|(peer, how)| (peer.clone(), how)).collect(),
         }
     }
 }
@@ -146,6 +202,11 @@ impl Handle {
     /// This peer's ring.
     pub fn ring(&self) -> &Arc<str> {
         &self.config.ring
+    }
+
+    /// Where this peer's other services are reached.
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
     /// The node's settings.
@@ -181,6 +242,17 @@ impl Handle {
     /// # Errors
     /// Why there is no result.
     pub async fn look_up(&self, key: Id, read: Read, within: Duration) -> Result<Found, LookUpError> {
+        let lookup = self.calls.metrics().lookup();
+        let reads = read != Read::Nothing;
+        let answer = self.look_up_uncounted(key, read, within).await;
+        match &answer {
+            Ok(found) => lookup.found(found.route.steps.len(), !reads || found.reading.complete),
+            Err(error) => lookup.failed(error),
+        }
+        answer
+    }
+
+    async fn look_up_uncounted(&self, key: Id, read: Read, within: Duration) -> Result<Found, LookUpError> {
         let late = || {
             let lost = Lost { key, reason: LostReason::TimedOut, route: Route::default() };
             LookUpError::Lost(Box::new(lost))
@@ -220,9 +292,41 @@ impl Handle {
 
     /// The node as it is now; none: the peer is stopping.
     pub async fn snapshot(&self) -> Option<Snapshot> {
+        self.ask(Command::Snapshot).await
+    }
+
+    /// The own files behind the one of this path, or the first ones, in order, at most `count`; none: the peer is
+    /// stopping.
+    pub async fn files(&self, after: Option<Arc<str>>, count: usize) -> Option<Vec<Arc<File>>> {
+        self.ask(|answer| Command::Files { after, count, answer }).await
+    }
+
+    /// Who passes a message on to all peers between two points, as [`Node::delegates`] has it; none: the peer is
+    /// stopping.
+    pub async fn delegates(&self, between: (Id, Id), avoid: Vec<Id>, count: usize) -> Option<Vec<Peer>> {
+        self.ask(|answer| Command::Delegates { between, avoid, count, answer }).await
+    }
+
+    /// How far the own files are published, and the receipt of those of one name; none: the peer is stopping.
+    pub async fn published(&self, name: Option<Id>) -> Option<Published> {
+        self.ask(|answer| Command::Published { name, answer }).await
+    }
+
+    /// What travels with every message to `to`.
+    pub fn envelope(&self, to: &Peer) -> Envelope {
+        Envelope {
+            version: VERSION,
+            ring: self.ring().clone(),
+            sender: self.me(),
+            addressee: Some(to.id),
+            incarnation: to.incarnation,
+        }
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         let ask = async {
-            self.commands.send(Command::Snapshot(answer)).await.ok()?;
+            self.commands.send(command(answer)).await.ok()?;
             answered.await.ok()
         };
         tokio::time::timeout(SNAPSHOT, ask).await.ok().flatten()
@@ -231,17 +335,22 @@ impl Handle {
     /// What the node keeps of the index in each of these arcs; none: the peer is stopping. The node reads
     /// every entry in them for that.
     pub async fn kept(&self, arcs: Vec<(Id, Id)>) -> Option<Vec<Digest>> {
-        let (answer, answered) = oneshot::channel();
-        let ask = async {
-            self.commands.send(Command::Kept { arcs, answer }).await.ok()?;
-            answered.await.ok()
-        };
-        tokio::time::timeout(SNAPSHOT, ask).await.ok().flatten()
+        self.ask(|answer| Command::Kept { arcs, answer }).await
     }
 
     /// Events from now on. A listener that lags far behind loses the oldest.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// All peers that the node knows; none: the peer is stopping.
+    pub async fn peers(&self) -> Option<PeersSeen> {
+        self.ask(Command::Peers).await
+    }
+
+    /// Changes whenever [`Handle::peers`] may have another answer.
+    pub fn peers_changes(&self) -> watch::Receiver<u64> {
+        self.peers.clone()
     }
 
     /// Where the node stands, as it changes.

@@ -29,7 +29,7 @@ use tokio_util::time::{DelayQueue, delay_queue};
 
 use crate::calls::Calls;
 use handle::{Asked, Command, Ended};
-pub use handle::{Handle, LookUpError, ServeError, Snapshot};
+pub use handle::{Handle, LookUpError, PeersSeen, Published, ServeError, Snapshot};
 
 /// Short requests of other peers that may wait.
 const CONTROL: usize = 1024;
@@ -61,16 +61,20 @@ pub fn spawn(
     let (events, _) = broadcast::channel(EVENTS);
     let (status, status_seen) = watch::channel(node.status());
     let me = node.me().clone();
+    calls.metrics().set_entries_limit(node.config().room.capacity);
     let (lives, life) = watch::channel(me.clone());
+    let (peers, peers_seen) = watch::channel(0);
     let handle = Handle {
         me: life,
         config: Arc::new(node.config().clone()),
+        services: node.services().clone(),
         calls: calls.clone(),
         control,
         bulk,
         commands,
         events: events.clone(),
         status: status_seen,
+        peers: peers_seen,
     };
     let driver = Driver {
         node,
@@ -81,8 +85,11 @@ pub fn spawn(
         timers: Timers::default(),
         lookups: HashMap::new(),
         tickets: 0,
+        entries_sent: 0,
         events,
         status,
+        peers,
+        turns: 0,
         lives,
         leaving: Vec::new(),
         left: false,
@@ -105,8 +112,14 @@ struct Driver {
     timers: Timers,
     lookups: HashMap<Ticket, oneshot::Sender<Ended>>,
     tickets: u64,
+    /// Own entries sent to other peers.
+    entries_sent: u64,
     events: broadcast::Sender<Event>,
     status: watch::Sender<Status>,
+    /// Another number whenever other peers are known, or suspected.
+    peers: watch::Sender<u64>,
+    /// How often a suspicion has begun or ended, or the node's own standing changed.
+    turns: u64,
     lives: watch::Sender<Peer>,
     leaving: Vec<oneshot::Sender<()>>,
     left: bool,
@@ -192,8 +205,24 @@ impl Driver {
                 let keeper = self.node.keeper();
                 let _ = answer.send(arcs.into_iter().map(|(from, to)| keeper.digest(from, to)).collect());
             }
+            Command::Files { after, count, answer } => {
+                let files = self.node.publisher().listing().files_after(after.as_ref());
+                let _ = answer.send(files.take(count).cloned().collect());
+            }
+            Command::Delegates { between: (from, until), avoid, count, answer } => {
+                let _ = answer.send(self.node.delegates(from, until, &avoid, count));
+            }
+            Command::Published { name, answer } => {
+                let publisher = self.node.publisher();
+                let shared = name.filter(|key| !publisher.listing().under(*key).is_empty());
+                let receipt = shared.map(|key| publisher.receipt(key));
+                let _ = answer.send(Published { progress: publisher.progress(), receipt });
+            }
+            Command::Peers(answer) => {
+                let _ = answer.send(PeersSeen::of(&self.node));
+            }
             Command::Snapshot(answer) => {
-                let _ = answer.send(Snapshot::of(&self.node));
+                let _ = answer.send(Snapshot::of(&self.node, self.entries_sent));
             }
         }
     }
@@ -210,7 +239,11 @@ impl Driver {
             }
         }
         let status = self.node.status();
-        self.status.send_if_modified(|seen| std::mem::replace(seen, status) != status);
+        if self.status.send_if_modified(|seen| std::mem::replace(seen, status) != status) {
+            self.turns += 1;
+        }
+        let peers = self.node.contacts().digest().wrapping_add(self.turns);
+        self.peers.send_if_modified(|seen| std::mem::replace(seen, peers) != peers);
         self.look_again();
     }
 
@@ -241,8 +274,11 @@ impl Driver {
             Output::Lost(ticket, lost) => self.tell_waiting(ticket, Err(lost)),
             Output::Event(event) => {
                 tell::log(&event);
-                if let Event::Renumbered(me) = &event {
-                    self.lives.send_replace(me.clone());
+                self.calls.metrics().event(&event);
+                match &event {
+                    Event::Renumbered(me) => drop(self.lives.send_replace(me.clone())),
+                    Event::Suspected(_) | Event::Recovered(_) | Event::GivenUp(_) => self.turns += 1,
+                    _ => {}
                 }
                 // Nobody listens: nothing is lost.
                 let _ = self.events.send(event);
@@ -260,6 +296,9 @@ impl Driver {
         if self.replies.len() >= CALLS {
             let busy = Input::Reply { from: to, why, took: Duration::ZERO, outcome: Outcome::Busy };
             return self.at_once.push_back(busy);
+        }
+        if let Request::Publish(batch) = &request {
+            self.entries_sent += batch.keys.iter().map(|key| key.files.len() as u64).sum::<u64>();
         }
         let envelope: Envelope = self.node.envelope(&to);
         let calls = self.calls.clone();

@@ -20,6 +20,10 @@ pub(super) fn log(event: &Event) {
         Event::Recovered(peer) => tracing::info!("{peer} answers again"),
         Event::GivenUp(peer) => tracing::info!("gave up {peer}"),
         Event::HasLeft(peer) => tracing::info!("{peer} has left the ring"),
+        Event::Full(peer, most) => tracing::warn!(
+            "{peer} keeps no more of this peer's entries ({most} are the most there): some files are not found by name \
+             or word; share fewer, or raise index.quota there"
+        ),
         Event::LeaseExpired(peer) => tracing::info!("the lease of {peer} ran out: its entries are gone"),
     }
 }

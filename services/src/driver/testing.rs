@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chord::index::File;
+use chord::index::{File, Text};
 use chord::{Config, Node, Peer, Services};
 use chordial_proto::catalog_v1;
 use chordial_proto::catalog_v1::catalog_service_server::{CatalogService, CatalogServiceServer};
@@ -17,7 +17,9 @@ use tonic_health::server::HealthReporter;
 
 use super::Handle;
 use crate::calls::{Calls, lazy_channel};
-use crate::chord::{Options, feed, report_health, services};
+use crate::chord::{Events, Facts, Options, feed, report_health, services};
+use crate::config::Service;
+use crate::metrics::{Metrics, RingMetrics};
 
 /// How long a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -121,16 +123,23 @@ impl TestPeer {
             let url = catalog.clone().unwrap_or_default();
             let known = Services { catalog: url.as_str().into(), ..Services::default() };
             let node = Node::new(me, known, config);
-            let handle = super::spawn(node, Arc::new(Calls::new()), friends, vec![], token.clone());
+            let metrics = Metrics::of(&[Service::Chord]);
+            let calls = Calls::counted(RingMetrics::new(&metrics));
+            let handle = super::spawn(node, Arc::new(calls), friends, vec![], token.clone());
             let channel = lazy_channel(&catalog.unwrap_or(format!("http://{address}"))).unwrap();
             let health = HealthReporter::new();
             tokio::spawn(report_health(handle.clone(), health.clone(), token.clone()));
-            tokio::spawn(feed(channel.clone(), handle.clone(), token.clone()));
+            let events = Events::start(handle.clone(), token.clone());
+            tokio::spawn(feed(channel.clone(), handle.clone(), events.clone(), token.clone()));
             let (catalog, version) = (channel, "test".to_string());
-            let options = Options { catalog, lookup_timeout: Duration::from_secs(3), version };
+            let service_hosts = chord_client::ServiceHosts::default();
+            let lookup_timeout = Duration::from_secs(3);
+            let facts = Facts::default();
+            let options = Options { catalog, lookup_timeout, version, service_hosts, events, facts };
             let none = FakeCatalog { changes: watch::channel(Vec::new()).1, breaks: token.clone() };
             let routes = services(handle.clone(), options).add_service(CatalogServiceServer::new(none));
-            tokio::spawn(crate::grpc::serve(listener, routes, &[], health, token));
+            let (limits, served) = (crate::grpc::Limits::default(), metrics.served(Service::Chord));
+            tokio::spawn(crate::grpc::serve(listener, routes, &[], health, limits, served, token));
             handle
         });
         TestPeer { handle: started.await.unwrap(), runtime: Some(runtime) }
@@ -157,7 +166,8 @@ impl Drop for TestPeer {
 }
 
 pub(crate) fn file(name: &str) -> File {
-    File { name: name.into(), path: format!("docs/{name}").into(), size: 5, modified_ms: 1, digest: None }
+    let (path, text) = (format!("docs/{name}").into(), Text(name.into()));
+    File { name: name.into(), path, size: 5, modified_ms: 1, digest: None, text }
 }
 
 /// Waits until `what` is so; panics, with the last reason against it, when it takes too long.

@@ -1,10 +1,11 @@
 //! Validators of a file and what a conditional request makes of them: `ETag`, `Last-Modified`, `If-Match`,
-//! `If-None-Match`, `If-Modified-Since`, `Range` and `If-Range` of RFC 9110.
+//! `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since`, `Range` and `If-Range`, in the order of RFC 9110
+//! §13.2.2.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chord_client::views::hex;
-use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
 use http::{HeaderMap, HeaderName, Method};
 
 use super::range::{Wanted, wanted};
@@ -26,6 +27,8 @@ pub struct State {
 /// What to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
+    /// 412: the caller wants a state that is gone.
+    PreconditionFailed,
     /// 304: the caller has it.
     NotModified,
     /// 200, 206 or 416.
@@ -46,8 +49,8 @@ pub enum Condition {
 impl Condition {
     /// What the headers say; `If-Match` comes first.
     pub fn of(headers: &HeaderMap) -> Self {
-        let if_match = text(headers, &IF_MATCH).map(Self::IfMatch);
-        if_match.or_else(|| text(headers, &IF_NONE_MATCH).map(Self::IfNoneMatch)).unwrap_or(Self::None)
+        let if_match = field(headers, &IF_MATCH).map(Self::IfMatch);
+        if_match.or_else(|| field(headers, &IF_NONE_MATCH).map(Self::IfNoneMatch)).unwrap_or(Self::None)
     }
 
     /// Whether it is about any file, whatever its state: `*`.
@@ -58,10 +61,7 @@ impl Condition {
     /// Whether it holds of what is there.
     pub fn holds(&self, state: Option<&State>) -> bool {
         match (self, state) {
-            (Self::IfMatch(tags), Some(state)) => {
-                let strong = |tag: &str| !state.digest.is_empty() && tag.trim() == state.etag();
-                tags.trim() == "*" || tags.split(',').any(strong)
-            }
+            (Self::IfMatch(tags), Some(state)) => state.is_among(tags),
             (Self::IfMatch(_), None) => false,
             (Self::IfNoneMatch(tags), Some(state)) => !state.matches(tags),
             (Self::None, _) | (Self::IfNoneMatch(_), None) => true,
@@ -92,20 +92,26 @@ impl State {
 
     /// What a request with these headers gets.
     pub fn plan(&self, method: &Method, headers: &HeaderMap) -> Plan {
-        let not_modified = match text(headers, &IF_NONE_MATCH) {
+        let date = |name| field(headers, name).and_then(|date| httpdate::parse_http_date(&date).ok());
+        let meant = match field(headers, &IF_MATCH) {
+            Some(tags) => self.is_among(&tags),
+            None => date(&IF_UNMODIFIED_SINCE).is_none_or(|date| self.modified() <= date),
+        };
+        if !meant {
+            return Plan::PreconditionFailed;
+        }
+        let not_modified = match field(headers, &IF_NONE_MATCH) {
             Some(tags) => self.matches(&tags),
-            None => text(headers, &IF_MODIFIED_SINCE)
-                .and_then(|date| httpdate::parse_http_date(&date).ok())
-                .is_some_and(|date| self.modified() <= date),
+            None => date(&IF_MODIFIED_SINCE).is_some_and(|date| self.modified() <= date),
         };
         if not_modified {
             return Plan::NotModified;
         }
-        if method != Method::GET || !text(headers, &IF_RANGE).is_none_or(|of| self.is_the_one(&of)) {
+        if method != Method::GET || !field(headers, &IF_RANGE).is_none_or(|of| self.is_the_one(&of)) {
             return Plan::Send(Wanted::Whole);
         }
         let range = match headers.get_all(RANGE).iter().count() {
-            1 => text(headers, &RANGE),
+            1 => field(headers, &RANGE),
             _ => None,
         };
         Plan::Send(range.map_or(Wanted::Whole, |range| wanted(&range, self.size)))
@@ -113,9 +119,12 @@ impl State {
 
     /// Whether one of `tags` is this state's, by the weak comparison.
     fn matches(&self, tags: &str) -> bool {
-        let own = self.etag();
-        let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-        tags.trim() == "*" || tags.split(',').any(|tag| bare(tag) == bare(&own))
+        lists_weakly(tags, &self.etag())
+    }
+
+    /// The same by the strong comparison: a weak validator never is.
+    fn is_among(&self, tags: &str) -> bool {
+        tags.trim() == "*" || !self.digest.is_empty() && lists(tags, &self.etag())
     }
 
     /// Whether the validator of an `If-Range` is this very state's, by the strong comparison.
@@ -128,8 +137,19 @@ impl State {
     }
 }
 
+/// Whether the strong validator `own` is one of `tags`, or these are `*`, by the strong comparison.
+pub fn lists(tags: &str, own: &str) -> bool {
+    tags.trim() == "*" || tags.split(',').any(|tag| tag.trim() == own)
+}
+
+/// The same by the weak comparison, which does not look at `W/`.
+pub fn lists_weakly(tags: &str, own: &str) -> bool {
+    let bare = |tag: &str| tag.trim().strip_prefix("W/").unwrap_or(tag.trim()).to_owned();
+    tags.trim() == "*" || tags.split(',').any(|tag| bare(tag) == bare(own))
+}
+
 /// All fields of that name as one list; `None` where there is none, or one is no text.
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+pub fn field(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let values: Result<Vec<&str>, _> = headers.get_all(name).iter().map(|value| value.to_str()).collect();
     values.ok().filter(|values| !values.is_empty()).map(|values| values.join(","))
 }

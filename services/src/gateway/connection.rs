@@ -10,16 +10,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Buf;
 use futures::task::AtomicWaker;
-use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+
+use crate::accept::{Busy, Visit};
 
 /// How long a connection may take for each of its phases.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
-    /// From the first byte of a request (of a new connection: from its start) to the end of its headers.
+    /// From the first byte of a request to the end of its headers.
     pub head: Duration,
     /// Between one response and the next request.
     pub idle: Duration,
@@ -28,8 +28,11 @@ pub struct Deadlines {
 }
 
 /// Counts the begins and ends of requests: odd while one is being answered.
-#[derive(Debug, Clone, Default)]
-pub struct Turns(Arc<State>);
+#[derive(Debug, Clone)]
+pub struct Turns {
+    state: Arc<State>,
+    place: Visit,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -39,63 +42,33 @@ struct State {
 }
 
 impl Turns {
+    /// Of the connection that has this place.
+    pub fn new(place: Visit) -> Turns {
+        Turns { state: Arc::default(), place }
+    }
+
     /// A request has arrived; it is answered when the guard goes.
     pub fn begin(&self) -> Turn {
-        self.0.count.fetch_add(1, Ordering::Relaxed);
-        Turn(self.clone())
+        self.state.count.fetch_add(1, Ordering::Relaxed);
+        Turn { state: self.state.clone(), _busy: self.place.begin() }
     }
 
     fn count(&self) -> u64 {
-        self.0.count.load(Ordering::Relaxed)
+        self.state.count.load(Ordering::Relaxed)
     }
 }
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub struct Turn(Turns);
+pub struct Turn {
+    state: Arc<State>,
+    _busy: Busy,
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Turns(state) = &self.0;
-        state.count.fetch_add(1, Ordering::Relaxed);
-        state.reader.wake();
-    }
-}
-
-/// A response body that keeps its request's turn until it is sent or dropped.
-#[derive(Debug)]
-pub struct TurnBody<B> {
-    body: B,
-    _turn: Turn,
-}
-
-impl<B> TurnBody<B> {
-    /// `body`, holding `turn`.
-    pub fn new(body: B, turn: Turn) -> Self {
-        Self { body, _turn: turn }
-    }
-}
-
-impl<B: Body + Unpin> Body for TurnBody<B>
-where
-    B::Data: Buf,
-{
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.state.count.fetch_add(1, Ordering::Relaxed);
+        self.state.reader.wake();
     }
 }
 
@@ -159,7 +132,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
         if turns % 2 == 1 {
             if polled.is_pending() {
-                this.turns.0.reader.register(cx.waker());
+                this.turns.state.reader.register(cx.waker());
             }
             return polled;
         }

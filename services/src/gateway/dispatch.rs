@@ -5,37 +5,44 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
-use futures::{FutureExt, Stream, StreamExt};
-use http::{HeaderMap, HeaderValue, Method};
+use futures::{FutureExt, Stream};
+use http::header::{ALLOW, EXPECT, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use warp::reply::Response;
 use warp::{Filter, Rejection};
 
+use super::discard::discard;
 use super::problem::{Kind, Problem};
-use super::request::{Query, Request};
-use super::routes::Route;
-use super::{Gateway, catalog, content, files, health, node, page, shared_file, upload};
+use super::request::{Line, Query, Request};
+use super::routes::{ALL_METHODS, Route};
+use super::trace_context::TraceContext;
+use super::{
+    Gateway, assets, catalog, config, content, events, files, health, lookup, negotiate, node, openapi, page,
+    plain, published, search, search_events, security, shared_file, shares, text, upload,
+};
+use crate::accept::Source;
 
 const REQUEST_ID: &str = "x-request-id";
+
+/// The methods that are known from elsewhere: a resource that lacks one says so by 405.
+const METHODS: [&str; 10] =
+    ["GET", "HEAD", "PUT", "OPTIONS", "POST", "DELETE", "PATCH", "TRACE", "CONNECT", "QUERY"];
 
 /// Everything that the gateway serves.
 pub fn filter(
     gateway: Arc<Gateway>,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let parts = warp::method().and(warp::path::full()).and(query).and(warp::header::headers_cloned()).map(
-        |method, path: warp::path::FullPath, query, headers| Request {
-            method,
-            path: path.as_str().to_owned(),
-            query,
-            headers,
-        },
-    );
+    let head = warp::ext::get::<Line>().and(warp::method()).and(warp::header::headers_cloned());
+    let parts = head.map(|line: Line, method, headers| {
+        let (path, query) =
+            (line.target.path().to_owned(), line.target.query().unwrap_or_default().to_owned());
+        Request { line, method, path, query, headers }
+    });
     parts
         .and(warp::ext::optional::<SocketAddr>())
         .and(warp::body::stream())
@@ -59,21 +66,35 @@ where
     let started = Instant::now();
     let _in_flight = gateway.metrics.in_flight();
     let id = request_id(&request.headers);
-    let (path, method) = (request.path.clone(), request.method.clone());
+    let trace = TraceContext::of(&request.headers);
+    let trace_id = trace.id();
+    let Request { method, path, headers, .. } = &request;
     let mut pattern = "other";
     // A file on its way up may take as long as it moves: each of its waits has a deadline of its own.
-    let within = (method != Method::PUT).then_some(gateway.limits.request_timeout);
-    let outcome = settle(within, dispatch(gateway, request, body, &mut pattern)).await;
-    let mut response = outcome.unwrap_or_else(|problem| {
-        tracing::debug!(problem = problem.detail(), id, "request failed");
-        problem.into_response(&path)
-    });
+    let within = (*method != Method::PUT).then_some(gateway.limits.request_timeout);
+    let source = remote.map(|remote| remote.ip().into());
+    let work = async {
+        gateway.rate.admit(source).await?;
+        let response = dispatch(gateway, &request, source, body, &mut pattern).await?;
+        text::settled(response, headers).await
+    };
+    let outcome = settle(within, trace.scope(work)).await;
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(problem) => {
+            tracing::debug!(problem = problem.detail(), id, "request failed");
+            let plain = problem.into_response(path);
+            text::settled(plain, headers).await.unwrap_or_else(|problem| problem.into_response(path))
+        }
+    };
     let (status, took) = (response.status(), started.elapsed());
-    tracing::debug!(%method, path, status = status.as_u16(), ?took, ?remote, id, "request");
+    tracing::debug!(%method, path, status = status.as_u16(), ?took, ?remote, id, trace = trace_id, "request");
     gateway.metrics.request(pattern, status, took);
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+    security::stamp(response.headers_mut(), gateway.origins.is_open());
+    gateway.origins.stamp(headers.get(ORIGIN), response.headers_mut());
     response
 }
 
@@ -100,7 +121,8 @@ async fn settle<T>(
 
 async fn dispatch<B, D, E>(
     gateway: &Gateway,
-    request: Request,
+    request: &Request,
+    source: Option<Source>,
     body: B,
     pattern: &mut &'static str,
 ) -> Result<Response, Problem>
@@ -121,61 +143,89 @@ where
             format!("The headers have {headers} bytes; at most {} are read.", limits.max_header_bytes);
         return Err(Problem::new(Kind::HeadersTooLarge, detail));
     }
+    let host = gateway.hosts.check(&request.line, &request.headers)?;
+    check_known(request)?;
+    if request.method == Method::OPTIONS && request.path == "*" {
+        discard(body, &request.headers, limits).await?;
+        return Ok(options(gateway, request, ALL_METHODS));
+    }
     let route = Route::of(&request.segments()?)?;
     *pattern = route.pattern();
     route.check_method(&request.method)?;
+    if request.method == Method::OPTIONS {
+        discard(body, &request.headers, limits).await?;
+        return Ok(options(gateway, request, route.methods()));
+    }
+    if request.method == Method::PUT {
+        gateway.origins.check_write(host.as_ref(), &request.headers)?;
+    }
+    negotiate::check(&route, request)?;
     let query = Query::parse(&request.query)?;
-    if let Some(known) = route.query_keys() {
+    if let Some(known) = route.query_keys(&request.method) {
         query.only(known)?;
     }
     let route = match route {
         Route::Shared(path) if request.method == Method::PUT => {
-            return upload::put(gateway, &request, path, body).await;
+            return Box::pin(upload::put(gateway, request, path, body)).await;
         }
         route => route,
     };
-    discard(body, &request.headers, limits.max_body).await?;
-    match route {
-        Route::Page => page::get(gateway).await,
-        Route::Livez => health::livez(),
-        Route::Readyz => health::readyz(gateway).await,
-        Route::Metrics => health::metrics(gateway).await,
-        Route::Version => health::version(),
-        Route::Node => node::get(gateway).await,
-        Route::Ring => node::ring(gateway).await,
-        Route::Catalog => catalog::get(gateway, &query).await,
-        Route::Files => files::list(gateway, &query).await,
-        Route::File(name) => files::get(gateway, name).await,
-        Route::Content(name) => content::get(gateway, &request, &query, name).await,
-        Route::Shared(path) => shared_file::get(gateway, &request, path).await,
-    }
+    discard(body, &request.headers, limits).await?;
+    let share = gateway.shares.of(&route, source)?;
+    // On the heap, so that a request whose body is still to come is small.
+    let response = Box::pin(async {
+        match route {
+            Route::Page => page::get(gateway),
+            Route::Text => plain::get(gateway, &query).await,
+            Route::Asset(path) => assets::get(&path),
+            Route::Livez => health::livez(),
+            Route::Readyz => health::readyz(gateway).await,
+            Route::Metrics => health::metrics(gateway, &request.headers).await,
+            Route::Version => health::version(),
+            Route::OpenApi => openapi::get(),
+            Route::Node => node::get(gateway, &query).await,
+            Route::Ring => node::ring(gateway).await,
+            Route::Lookup => lookup::get(gateway, &query).await,
+            Route::Config => config::get(gateway),
+            Route::Catalog => catalog::get(gateway, &query).await,
+            Route::Files => files::list(gateway, &query).await,
+            Route::File(name) => files::get(gateway, name).await,
+            Route::Content(name) => content::get(gateway, request, &query, name).await,
+            Route::Search => search::get(gateway, &query).await,
+            Route::SearchEvents => search_events::get(gateway, &request.method, &query).await,
+            Route::Events => events::get(gateway, &request.method, &request.headers, &query).await,
+            Route::Published => published::all(gateway).await,
+            Route::Receipt(name) => published::get(gateway, name).await,
+            Route::Shared(path) => shared_file::get(gateway, request, &query, path).await,
+        }
+    });
+    response.await.map(|response| shares::keep(response, share))
 }
 
-/// No resource but a file to be stored takes a body: a small one is read and dropped, so that the connection can
-/// go on.
-async fn discard<B, D, E>(body: B, headers: &HeaderMap, most: u64) -> Result<(), Problem>
-where
-    B: Stream<Item = Result<D, E>>,
-    D: Buf,
-{
-    let too_large = || Problem::new(Kind::BodyTooLarge, format!("A body has at most {most} bytes here."));
-    let stated =
-        headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if stated.is_some_and(|length: u64| length > most) {
-        return Err(too_large());
+/// # Errors
+/// [`Kind::NotImplemented`] for methods that nobody knows, [`Kind::ExpectationFailed`] for such expectations.
+fn check_known(request: &Request) -> Result<(), Problem> {
+    if !METHODS.contains(&request.method.as_str()) {
+        let detail = format!("Nothing here has a method {}; there are {ALL_METHODS}.", request.method);
+        return Err(Problem::new(Kind::NotImplemented, detail));
     }
-    let mut body = pin!(body);
-    let mut read = 0;
-    while let Some(chunk) = body.next().await {
-        let Ok(chunk) = chunk else {
-            return Err(Problem::new(Kind::BadRequest, "The body of this request ended before its end."));
-        };
-        read += chunk.remaining() as u64;
-        if read > most {
-            return Err(too_large());
-        }
+    let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if !request.headers.get_all(EXPECT).iter().all(known) {
+        let detail =
+            "The only expectation that can be met here is 100-continue; send the request without Expect.";
+        return Err(Problem::new(Kind::ExpectationFailed, detail));
     }
     Ok(())
+}
+
+/// 204 with these methods; for the page of another origin, too, where it may use them.
+fn options(gateway: &Gateway, request: &Request, methods: &'static str) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(methods));
+    gateway.origins.preflight(&request.headers, methods, headers);
+    response
 }
 
 /// The caller's own, where it has a usable one, or a new one.

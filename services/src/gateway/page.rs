@@ -1,52 +1,48 @@
-//! `GET /`: a plain page with the peer's name and links to what it serves.
+//! `GET /`: the dashboard. The page itself is `services/web/index.html` with the peer's name in it; all else that it
+//! shows, its scripts ask for.
 
-use std::time::Duration;
-
+use chord_client::text::shown;
 use http::HeaderValue;
 use http::header::CONTENT_SECURITY_POLICY;
 use warp::reply::Response;
 
-use super::problem::Problem;
-use super::{Gateway, reply};
+use super::openapi::Lasting;
+use super::problem::{Kind, Problem};
+use super::{Gateway, assets, reply, security};
 
-/// How long the page waits for the ring.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Its media type.
+pub const HTML: &str = "text/html; charset=utf-8";
 
-const LINKS: &[(&str, &str)] = &[
-    ("/api/v1/ring", "all peers of the ring"),
-    ("/api/v1/node", "this peer"),
-    ("/api/v1/files", "all files of the network"),
-    ("/api/v1/catalog", "the files that this peer shares"),
-    ("/metrics", "metrics"),
-    ("/version", "version"),
-];
+/// What stands for the peer's name in the page.
+const NAME: &str = "{{peer}}";
 
-/// The page; it comes even where the ring does not answer.
-pub async fn get(gateway: &Gateway) -> Result<Response, Problem> {
-    let ring = match tokio::time::timeout(PATIENCE, gateway.upstream.ring()).await {
-        Ok(Ok(ring)) => format!("Peers in the ring, as seen from here: {}.", ring.peers.len()),
-        Ok(Err(problem)) => problem.detail().to_owned(),
-        Err(_) => "The ring did not answer in time.".to_owned(),
-    };
-    let links: String = LINKS
-        .iter()
-        .map(|(path, what)| format!("<li><a href=\"{path}\">{path}</a>: {what}</li>\n"))
-        .collect();
-    let (name, ring) = (escaped(&gateway.peer_name), escaped(&ring));
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{name}: Chordial</title>\n\
-         <h1>{name}</h1>\n<p>A peer of a Chordial network. {ring}</p>\n<ul>\n{links}</ul>\n</html>\n"
-    );
-    let mut response = reply::text("text/html; charset=utf-8", page);
-    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-    Ok(response)
+/// The dashboard
+///
+/// For people, with a browser that runs scripts; without, there is `/text`. It comes even where the ring does not answer.
+/// A query is ignored.
+#[utoipa::path(get, path = "/", operation_id = "getPage", tag = "operation",
+    params(Lasting),
+    responses(
+        (status = 200, description = "The page.", body = String, content_type = "text/html",
+            headers(("ETag" = String, description = "Changes with the page."))),
+        Lasting,
+    ))]
+pub fn get(gateway: &Gateway) -> Result<Response, Problem> {
+    let page = assets::text("index.html")
+        .ok_or_else(|| Problem::new(Kind::Internal, "The page is not part of this build; use /text."))?;
+    Ok(as_page(reply::lasting(HTML, page.replace(NAME, &escaped(&gateway.peer_name)))))
 }
 
-fn escaped(text: &str) -> String {
+/// `response`, allowed what the gateway's own pages are.
+pub fn as_page(mut response: Response) -> Response {
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(security::PAGE));
+    response
+}
+
+/// `text` as a page shows it: never as markup, with every character that would act or hide written out.
+pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in shown(text).chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -66,5 +62,6 @@ mod tests {
     #[test]
     fn a_name_is_never_markup() {
         assert_eq!(escaped("<b a=\"'&"), "&lt;b a=&quot;&#39;&amp;");
+        assert_eq!(escaped("a\u{202e}<"), "a\\u{202e}&lt;");
     }
 }

@@ -1,13 +1,16 @@
 //! Errors, as RFC 9457 `application/problem+json`: a fixed list of types, each with its status and title.
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
-use warp::Reply;
 use warp::reply::Response;
+
+use super::text;
 
 /// What can go wrong. The `type` of the body is `/problems/` and the slug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// So that a test can count the variants.
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub enum Kind {
     /// The name has different contents in different places, and the request chose none.
     SeveralContents,
@@ -17,6 +20,8 @@ pub enum Kind {
     BadQuery,
     /// A service of the peer refused the request as malformed.
     BadRequest,
+    /// A page of another origin wants to write.
+    CrossOrigin,
     /// This peer's configuration, or its rights on its disk, allow no uploads.
     UploadsNotAllowed,
     /// There is no such resource.
@@ -27,6 +32,8 @@ pub enum Kind {
     PeerNotFound,
     /// The resource does not have this method; `Allow` lists those that it has.
     MethodNotAllowed,
+    /// The request takes nothing of what the resource has.
+    NotAcceptable,
     /// The request's body did not arrive in time.
     BodyTimeout,
     /// There is a file at the path, and the request did not ask for it to be replaced.
@@ -37,16 +44,24 @@ pub enum Kind {
     PreconditionFailed,
     /// The request's body is too large.
     BodyTooLarge,
+    /// The request's body has a coding that is not undone here.
+    UnsupportedMediaType,
     /// The request's URI is too long.
     UriTooLong,
     /// The range lies outside of the file; `Content-Range` has its size.
     RangeNotSatisfiable,
+    /// The request expects something other than `100-continue`.
+    ExpectationFailed,
+    /// The request is for a host that this gateway does not answer for.
+    Misdirected,
     /// Too many requests at once.
     TooManyRequests,
     /// The request's headers are too large.
     HeadersTooLarge,
     /// A defect of this program.
     Internal,
+    /// No resource has a method of this name.
+    NotImplemented,
     /// No holder of the file gave it.
     HolderFailed,
     /// Another service of this peer failed.
@@ -62,6 +77,51 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Each of them, in order of their statuses.
+    pub const ALL: &[Self] = &[
+        Self::SeveralContents,
+        Self::BadPath,
+        Self::BadQuery,
+        Self::BadRequest,
+        Self::CrossOrigin,
+        Self::UploadsNotAllowed,
+        Self::UnknownPath,
+        Self::FileNotFound,
+        Self::PeerNotFound,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::BodyTimeout,
+        Self::FileExists,
+        Self::PathTaken,
+        Self::PreconditionFailed,
+        Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::UnsupportedMediaType,
+        Self::RangeNotSatisfiable,
+        Self::ExpectationFailed,
+        Self::Misdirected,
+        Self::TooManyRequests,
+        Self::HeadersTooLarge,
+        Self::Internal,
+        Self::NotImplemented,
+        Self::HolderFailed,
+        Self::ServiceFailed,
+        Self::NotMember,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::InsufficientStorage,
+    ];
+
+    /// The status of its answers.
+    pub fn status(self) -> StatusCode {
+        self.facts().0
+    }
+
+    /// What stands behind `/problems/` in the `type` of its bodies.
+    pub fn slug(self) -> &'static str {
+        self.facts().1
+    }
+
     /// Its status, slug and title.
     fn facts(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
@@ -72,25 +132,33 @@ impl Kind {
             Self::BadPath => (S::BAD_REQUEST, "bad-path", "Path not understood"),
             Self::BadQuery => (S::BAD_REQUEST, "bad-query", "Query not understood"),
             Self::BadRequest => (S::BAD_REQUEST, "bad-request", "Request not understood"),
+            Self::CrossOrigin => (S::FORBIDDEN, "cross-origin", "Not for pages of other origins"),
             Self::UploadsNotAllowed => (S::FORBIDDEN, "uploads-not-allowed", "Uploads are not allowed"),
             Self::UnknownPath => (S::NOT_FOUND, "unknown-path", "Unknown path"),
             Self::FileNotFound => (S::NOT_FOUND, "file-not-found", "File not found"),
             Self::PeerNotFound => (S::NOT_FOUND, "peer-not-found", "Peer not found"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+            Self::NotAcceptable => (S::NOT_ACCEPTABLE, "not-acceptable", "Not acceptable"),
             Self::BodyTimeout => (S::REQUEST_TIMEOUT, "body-timeout", "Body not in time"),
             Self::FileExists => (S::CONFLICT, "file-exists", "File exists"),
             Self::PathTaken => (S::CONFLICT, "path-taken", "Path taken"),
             Self::PreconditionFailed => (S::PRECONDITION_FAILED, "precondition-failed", "Condition not met"),
             Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
+            Self::UnsupportedMediaType => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Coding not supported")
+            }
             Self::UriTooLong => (S::URI_TOO_LONG, "uri-too-long", "URI too long"),
             Self::RangeNotSatisfiable => {
                 (S::RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "Range outside of the file")
             }
+            Self::ExpectationFailed => (S::EXPECTATION_FAILED, "expectation-failed", "Expectation not met"),
+            Self::Misdirected => (S::MISDIRECTED_REQUEST, "misdirected", "Not this host"),
             Self::TooManyRequests => (S::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests"),
             Self::HeadersTooLarge => {
                 (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "Headers too large")
             }
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+            Self::NotImplemented => (S::NOT_IMPLEMENTED, "not-implemented", "Unknown method"),
             Self::HolderFailed => (S::BAD_GATEWAY, "holder-failed", "No holder gave the file"),
             Self::ServiceFailed => (S::BAD_GATEWAY, "service-failed", "A service of this peer failed"),
             Self::NotMember => (S::SERVICE_UNAVAILABLE, "not-member", "Not a member of the ring"),
@@ -138,6 +206,11 @@ impl Problem {
         self.header(ALLOW, HeaderValue::from_static(methods))
     }
 
+    /// The codings that a body may have.
+    pub fn accept_encoding(self, codings: &'static str) -> Self {
+        self.header(ACCEPT_ENCODING, HeaderValue::from_static(codings))
+    }
+
     /// How large the file is, of which the range asked for has no byte.
     pub fn file_size(self, bytes: u64) -> Self {
         match HeaderValue::try_from(format!("bytes */{bytes}")) {
@@ -170,7 +243,7 @@ impl Problem {
         if let Value::Object(object) = &mut body {
             object.extend(self.members);
         }
-        let mut response = http::Response::new(body.to_string()).into_response();
+        let mut response = text::response(body.to_string(), false);
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -179,5 +252,23 @@ impl Problem {
             headers.insert(name, value);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+    use utoipa::openapi::{RefOr, Schema};
+
+    use super::*;
+
+    #[test]
+    fn all_kinds_are_listed() {
+        let RefOr::T(Schema::Object(variants)) = Kind::schema() else { panic!("no list of variants") };
+        assert_eq!(Some(Kind::ALL.len()), variants.enum_values.map(|variants| variants.len()));
+        let mut slugs: Vec<&str> = Kind::ALL.iter().map(|kind| kind.slug()).collect();
+        slugs.sort_unstable();
+        slugs.dedup();
+        assert_eq!(slugs.len(), Kind::ALL.len(), "two kinds of one type, or one listed twice");
     }
 }

@@ -11,14 +11,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use warp::Reply;
 use warp::reply::Response;
 
-use super::metrics::Metrics;
+use super::metrics::HttpMetrics;
 
 /// Chunks that wait to be written.
 const WAITING: usize = 2;
 
 /// `head` with the bytes of `first` and then of `rest` as its body. A holder that fails on the way breaks the
 /// connection, so that nobody takes a part for the whole.
-pub fn fill(head: Response, first: Option<Bytes>, mut rest: ByteStream, metrics: Metrics) -> Response {
+pub fn fill(head: Response, first: Option<Bytes>, mut rest: ByteStream, metrics: HttpMetrics) -> Response {
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         if let Some(first) = first {

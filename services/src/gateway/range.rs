@@ -22,7 +22,8 @@ pub fn wanted(header: &str, size: u64) -> Wanted {
     match parse(header) {
         None => Wanted::Whole,
         Some(Spec::Last(0)) => Wanted::Unsatisfiable,
-        Some(Spec::Last(_)) if size == 0 => Wanted::Unsatisfiable,
+        // Satisfiable, but no `Content-Range` can say it.
+        Some(Spec::Last(_)) if size == 0 => Wanted::Whole,
         Some(Spec::Last(count)) => {
             let length = count.min(size);
             Wanted::Part { offset: size - length, length }
@@ -89,9 +90,10 @@ mod tests {
         for header in ["bytes=10-", "bytes=10-20", "bytes=99999999999999999999999-", "bytes=-0"] {
             assert_eq!(wanted(header, 10), Wanted::Unsatisfiable, "{header}");
         }
-        for header in ["bytes=0-", "bytes=0-0", "bytes=-1"] {
+        for header in ["bytes=0-", "bytes=0-0", "bytes=-0"] {
             assert_eq!(wanted(header, 0), Wanted::Unsatisfiable, "{header} of an empty file");
         }
+        assert_eq!(wanted("bytes=-1", 0), Wanted::Whole);
     }
 
     #[test]

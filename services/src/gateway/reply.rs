@@ -2,7 +2,7 @@
 
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderName, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+    HeaderName, LAST_MODIFIED,
 };
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -13,24 +13,57 @@ use super::conditional::State;
 use super::media::{attachment, is_active, media_type};
 use super::problem::{Kind, Problem};
 use super::range::Wanted;
+use super::text;
+
+/// The media type of all answers but texts, files and events.
+pub const JSON: &str = "application/json";
+/// That of events.
+pub const EVENTS: &str = "text/event-stream";
 
 /// 200 with `value`.
 ///
 /// # Errors
 /// [`Kind::Internal`] where `value` has no JSON form.
 pub fn json<T: Serialize>(value: &T) -> Result<Response, Problem> {
-    let body = serde_json::to_string(value).map_err(|error| {
-        Problem::new(Kind::Internal, format!("The answer could not be written: {error}."))
-    })?;
-    Ok(text("application/json", body))
+    Ok(text(JSON, written(value)?))
+}
+
+/// The same of one that changes so seldom that it is worth an `ETag`.
+///
+/// # Errors
+/// As [`json`].
+pub fn lasting_json<T: Serialize>(value: &T) -> Result<Response, Problem> {
+    Ok(lasting(JSON, written(value)?))
+}
+
+fn written<T: Serialize>(value: &T) -> Result<String, Problem> {
+    serde_json::to_string(value)
+        .map_err(|error| Problem::new(Kind::Internal, format!("The answer could not be written: {error}.")))
 }
 
 /// 200 with a text of this media type, which nobody keeps.
 pub fn text(media_type: &'static str, body: String) -> Response {
-    let mut response = http::Response::new(body).into_response();
+    let mut response = text::response(body, false);
     set(&mut response, CONTENT_TYPE, media_type);
     set(&mut response, CACHE_CONTROL, "no-store");
-    set(&mut response, X_CONTENT_TYPE_OPTIONS, "nosniff");
+    response
+}
+
+/// 200 with a text that rarely changes: it has an `ETag`, and who has it already gets 304.
+pub fn lasting(media_type: &'static str, body: String) -> Response {
+    let mut response = text::response(body, true);
+    set(&mut response, CONTENT_TYPE, media_type);
+    set(&mut response, CACHE_CONTROL, "no-cache");
+    response
+}
+
+/// The head of a stream of server-sent events.
+pub fn events() -> Response {
+    let mut response = http::Response::new(String::new()).into_response();
+    set(&mut response, CONTENT_TYPE, EVENTS);
+    set(&mut response, CACHE_CONTROL, "no-store");
+    // nginx would gather them until its buffer is full.
+    set(&mut response, HeaderName::from_static("x-accel-buffering"), "no");
     response
 }
 
@@ -55,7 +88,6 @@ pub fn file(state: &State, name: &str, wanted: Wanted, save: bool) -> Result<(Re
     set(&mut response, CONTENT_TYPE, media_type);
     set(&mut response, CONTENT_LENGTH, length.to_string());
     set(&mut response, ACCEPT_RANGES, "bytes");
-    set(&mut response, X_CONTENT_TYPE_OPTIONS, "nosniff");
     if save || is_active(media_type) {
         set(&mut response, CONTENT_DISPOSITION, attachment(name));
     }
@@ -64,6 +96,13 @@ pub fn file(state: &State, name: &str, wanted: Wanted, save: bool) -> Result<(Re
         set(&mut response, CONTENT_RANGE, format!("bytes {offset}-{last}/{}", state.size));
     }
     Ok((response, offset, length))
+}
+
+/// 412 for one who wants another state of a file than is there.
+pub fn changed_since() -> Problem {
+    let detail =
+        "The file is not in the state that the request's condition names. Ask for it without the condition.";
+    Problem::new(Kind::PreconditionFailed, detail)
 }
 
 /// 304.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri, Version};
 use percent_encoding::percent_decode_str;
 
 use super::problem::{Kind, Problem};
@@ -10,9 +10,27 @@ use super::problem::{Kind, Problem};
 /// The most that one page of a listing holds.
 const MAX_LIMIT: u32 = 1_000;
 
+/// The first line of a request, as it came: warp does not hand on all of it, and panics where its target has no path.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// The version of HTTP.
+    pub version: Version,
+    /// The path and query; the whole URL where that was sent.
+    pub target: Uri,
+}
+
+impl Line {
+    /// Of this request.
+    pub fn of<B>(request: &http::Request<B>) -> Self {
+        Self { version: request.version(), target: request.uri().clone() }
+    }
+}
+
 /// A request as it came, without its body.
 #[derive(Debug)]
 pub struct Request {
+    /// Its first line.
+    pub line: Line,
     /// The method.
     pub method: Method,
     /// The path, still percent-encoded.
@@ -101,6 +119,16 @@ impl Query {
         Some(value)
     }
 
+    /// Whether there is such a key, whatever its value.
+    pub fn has(&self, key: &str) -> bool {
+        self.pairs.iter().any(|(other, _)| other == key)
+    }
+
+    /// All keys and their values, as they came.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// How long a page the caller wants; 0 where it does not say.
     ///
     /// # Errors
@@ -129,7 +157,8 @@ mod tests {
 
     fn segments(path: &str) -> Result<Vec<String>, Problem> {
         let (path, query, headers) = (path.to_owned(), String::new(), HeaderMap::new());
-        Request { method: Method::GET, path, query, headers }.segments()
+        let line = Line { version: Version::HTTP_11, target: Uri::default() };
+        Request { line, method: Method::GET, path, query, headers }.segments()
     }
 
     #[test]

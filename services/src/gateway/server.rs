@@ -8,13 +8,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use super::connection::{Deadlines, Guarded, TurnBody, Turns};
-use super::{Gateway, Limits, Options, dispatch};
+use super::connection::{Deadlines, Guarded, Turns};
+use super::request::Line;
+use super::{Gateway, Limits, Options, dispatch, shares};
 use crate::accept::{Accepted, Acceptor};
+use crate::held::Held;
 
 /// What hyper may read of a request's head beyond the headers' own bound: the longest URI that its parser
 /// takes, so that one that is too long for us still gets an answer that says so.
@@ -28,9 +31,10 @@ const URI_ROOM: usize = 64 << 10;
 pub async fn serve(listener: TcpListener, options: Options, cancel: CancellationToken) -> anyhow::Result<()> {
     listener.local_addr()?;
     let limits = options.limits.clone();
-    let metrics = options.metrics.clone();
-    let routes = warp::service(dispatch::filter(Gateway::new(options)));
-    let mut acceptor = Acceptor::new(listener, limits.max_connections);
+    let gateway = Gateway::new(options, cancel.clone());
+    let metrics = gateway.metrics.clone();
+    let routes = warp::service(dispatch::filter(gateway));
+    let mut acceptor = Acceptor::new(listener, limits.max_connections, limits.counts.clone());
     let graceful = GracefulShutdown::new();
     let (tasks, kill) = (TaskTracker::new(), CancellationToken::new());
     loop {
@@ -38,32 +42,51 @@ pub async fn serve(listener: TcpListener, options: Options, cancel: Cancellation
             () = cancel.cancelled() => break,
             accepted = acceptor.accept() => accepted,
         };
-        let (turns, open) = (Turns::default(), metrics.connection());
-        let io = guard(stream, &limits, turns.clone());
-        let service = service_fn({
-            let routes = routes.clone();
-            move |mut request: http::Request<hyper::body::Incoming>| {
+        let (turns, open) = (Turns::new(place.visit()), metrics.connection());
+        let (limits, watcher) = (limits.clone(), graceful.watcher());
+        let (routes, cancel, kill) = (routes.clone(), cancel.clone(), kill.clone());
+        let serve = async move {
+            // Only who says something costs more than a socket.
+            let mut first = [0];
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                begun = timeout(limits.header_timeout, stream.peek(&mut first)) => {
+                    if !matches!(begun, Ok(Ok(1..))) {
+                        return;
+                    }
+                }
+            }
+            let io = guard(stream, &limits, turns.clone());
+            let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
                 let turn = turns.begin();
+                let line = Line::of(&request);
+                request.extensions_mut().insert(line);
                 request.extensions_mut().insert(remote);
                 let response = routes.clone().call(request);
-                async move { Ok::<_, Infallible>(response.await?.map(|body| TurnBody::new(body, turn))) }
+                // On the heap: hyper has room for it on every connection, whether or not a request is open.
+                Box::pin(async move {
+                    let mut response = response.await?;
+                    let share = shares::taken(&mut response);
+                    Ok::<_, Infallible>(response.map(|body| Held::new(body, (turn, share))))
+                })
+            });
+            let connection = Box::pin(watcher.watch(builder(&limits).serve_connection(io, service)));
+            if let Err(error) = connection.await {
+                tracing::debug!(%remote, %error, "connection ended early");
             }
-        });
-        let connection = graceful.watch(builder(&limits).serve_connection(io, service));
-        let kill = kill.clone();
+        };
         tasks.spawn(async move {
             tokio::select! {
                 () = kill.cancelled() => {}
-                ended = connection => if let Err(error) = ended {
-                    tracing::debug!(%remote, %error, "connection ended early");
-                },
+                () = place.lost() => tracing::debug!(%remote, "connection closed to make room for another one"),
+                () = serve => {}
             }
             drop((place, open));
         });
     }
     drop(acceptor);
     tasks.close();
-    if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
+    if timeout(limits.drain, graceful.shutdown()).await.is_err() {
         tracing::info!(connections = tasks.len(), "requests still open after the drain time, closing them");
     }
     kill.cancel();

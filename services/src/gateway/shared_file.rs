@@ -5,21 +5,48 @@ use http::Method;
 use warp::reply::Response;
 
 use super::conditional::{Plan, State};
+use super::openapi::{Conditions, FileBytes};
 use super::problem::{Kind, Problem};
-use super::request::Request;
+use super::request::{Query, Request};
 use super::{Gateway, pump, reply};
 use chord_client::ClientError;
 
-/// Bytes of the file at `path`, all or the range asked for.
-pub async fn get(gateway: &Gateway, request: &Request, path: String) -> Result<Response, Problem> {
+/// What `path` is, in the OpenAPI document.
+pub const PATH: &str = "Relative to the shared directory. Its segments are percent-encoded one by one, and the slashes \
+    between them written as they are: this parameter is a whole path, which OpenAPI has no way to say.";
+
+/// The bytes of a file that this peer shares
+///
+/// The address that sources carry. All of the file, or the range asked for. Files that a browser could run come
+/// as attachments. One that changes while it is sent ends the connection before the announced length.
+#[utoipa::path(get, path = "/files/{path}", operation_id = "getSharedFile", tag = "files",
+    params(
+        ("path" = String, Path, description = PATH, min_length = 1, example = "report.pdf"),
+        ("save" = Option<String>, Query, description = "Whatever it is: as an attachment, for a browser to save."),
+        Conditions,
+    ),
+    responses(
+        FileBytes,
+        (status = 404, description = "`file-not-found`: this peer shares no file at this path.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 502, description = "`service-failed`: the transfer service failed.", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
+pub async fn get(
+    gateway: &Gateway,
+    request: &Request,
+    query: &Query,
+    path: String,
+) -> Result<Response, Problem> {
     let header = gateway.upstream.stat(path.clone()).await?;
     let state = State { size: header.size, modified_ms: header.modified_ms, digest: header.digest.to_vec() };
     let wanted = match state.plan(&request.method, &request.headers) {
+        Plan::PreconditionFailed => return Err(reply::changed_since()),
         Plan::NotModified => return Ok(reply::not_modified(&state)),
         Plan::Send(wanted) => wanted,
     };
     let name = path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name);
-    let (head, offset, length) = reply::file(&state, name, wanted, false)?;
+    let (head, offset, length) = reply::file(&state, name, wanted, query.has("save"))?;
     // A length of 0 would mean all.
     if request.method == Method::HEAD || length == 0 {
         return Ok(head);

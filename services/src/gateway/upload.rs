@@ -10,16 +10,18 @@ use chordial_proto::transfer_v1::{
     TransferServiceUploadRequest, TransferServiceUploadResponse, UploadHeader,
 };
 use futures::{Stream, StreamExt, stream};
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, EXPECT, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, EXPECT, LOCATION};
 use http::{HeaderValue, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use warp::reply::Response;
 
 use super::conditional::{Condition, State};
+use super::openapi::FileBody;
 use super::problem::{Kind, Problem};
 use super::request::Request;
-use super::{Gateway, reply};
+use super::shared_file::PATH;
+use super::{Gateway, reply, trace_context};
 
 /// Chunks that wait for the transfer service.
 const WAITING: usize = 2;
@@ -28,7 +30,46 @@ const STORE: Duration = Duration::from_secs(150);
 /// A refused body is read on for so long, so that its sender gets to read the refusal.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Stores the body at `path`. What can be refused is refused before it is read.
+/// Stores a file
+///
+/// In the directory that this peer shares, where its configuration allows that. The file appears under its name
+/// whole and on disk, or not at all. What can be refused is refused before the body is read. Names that start
+/// with `.` or end in `.part` are never shared, and so not taken. A file that is there is only replaced where
+/// `If-Match` asks for that.
+#[utoipa::path(put, path = "/files/{path}", operation_id = "putSharedFile", tag = "files",
+    params(
+        ("path" = String, Path, description = PATH, min_length = 1, example = "report.pdf"),
+        ("If-Match" = Option<String>, Header,
+            description = "Replaces the file whose `ETag` this is; `*`: whatever file is there."),
+        ("If-None-Match" = Option<String>, Header,
+            description = "A new file, and a 412 where the one that is there has this `ETag`; `*`: any."),
+    ),
+    request_body(content = FileBody, content_type = "application/octet-stream",
+        description = "The file, whole. Its type is not kept: names tell the types of files."),
+    responses(
+        (status = 200, description = "Replaced.", body = CatalogFile, headers(("ETag" = String,
+            description = "The file's digest."))),
+        (status = 201, description = "Stored.", body = CatalogFile, headers(
+            ("ETag" = String, description = "The file's digest."),
+            ("Location" = String, description = "Its address."))),
+        (status = 403, description = "`uploads-not-allowed`: the configuration, or the disk's rights; `cross-origin`: a page of another origin asks.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 404, description = "`file-not-found`: no file can have this path.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 408, description = "`body-timeout`: 30 s without enough of the body.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 409, description = "`file-exists`: a file that is not to be replaced; `path-taken`: a folder or link.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 412, description = "`precondition-failed`: `If-Match` or `If-None-Match` does not hold.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported-media-type`: the body has a `Content-Encoding`.", body = Problem,
+            content_type = "application/problem+json",
+            headers(("Accept-Encoding" = String, description = "`identity`."))),
+        (status = 502, description = "`service-failed`: the transfer service failed.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 507, description = "`insufficient-storage`: over the quota, or the disk is full.", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
 pub async fn put<B, D, E>(
     gateway: &Gateway,
     request: &Request,
@@ -83,6 +124,11 @@ where
         let detail = "A part of a file can't be stored: send it whole, without Content-Range.";
         return Err(Problem::new(Kind::BadRequest, detail));
     }
+    let coded = request.headers.get_all(CONTENT_ENCODING).iter();
+    if coded.into_iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let detail = "A file is stored as it comes, so nothing would undo its coding: send it without Content-Encoding.";
+        return Err(Problem::new(Kind::UnsupportedMediaType, detail).accept_encoding("identity"));
+    }
     let condition = Condition::of(&request.headers);
     let there = check(gateway, &condition, &path).await?;
     let stated = request.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -102,7 +148,8 @@ where
     // A task of its own: where this request is dropped, the call must hear so by its messages. Cancelled, it could
     // be taken for one that has ended well.
     let upstream = gateway.upstream.clone();
-    let mut call = tokio::spawn(async move { upstream.upload(messages(header, receiver)).await });
+    let call = async move { upstream.upload(messages(header, receiver)).await };
+    let mut call = tokio::spawn(trace_context::carried(call));
     let fed = async {
         feed(gateway, body, &sender).await?;
         // Somebody else may have stored another file meanwhile.

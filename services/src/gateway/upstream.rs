@@ -6,11 +6,15 @@ use std::future::Future;
 use std::time::Duration;
 
 use chord_client::Holder;
+use chordial_proto::chord_v1::chord_service_client::ChordServiceClient;
+use chordial_proto::chord_v1::find_successor_request::Target;
 use chordial_proto::chord_v1::index_service_client::IndexServiceClient;
 use chordial_proto::chord_v1::node_service_client::NodeServiceClient;
 use chordial_proto::chord_v1::{
-    FindRequest, FindResponse, GetNodeRequest, GetRingRequest, GetRingResponse, ListFilesRequest,
-    ListFilesResponse, ListNamesRequest, ListNamesResponse, NodeInfo, RingScope,
+    FindRequest, FindResponse, FindSuccessorRequest, FindSuccessorResponse, GetNodeRequest,
+    GetPublishedRequest, GetPublishedResponse, GetRingRequest, GetRingResponse, ListFilesRequest,
+    ListFilesResponse, ListNamesRequest, ListNamesResponse, NodeInfo, RingScope, SearchRequest,
+    SearchResponse, WatchEventsRequest, WatchEventsResponse, WatchSearchRequest, WatchSearchResponse,
 };
 use chordial_proto::transfer_v1::transfer_service_client::TransferServiceClient;
 use chordial_proto::transfer_v1::transfer_service_upload_request::Part;
@@ -18,10 +22,12 @@ use chordial_proto::transfer_v1::{
     FileHeader, StatRequest, TransferServiceUploadRequest, TransferServiceUploadResponse, UploadHeader,
 };
 use futures::{Stream, stream};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::problem::{Kind, Problem};
+use super::trace_context;
 use crate::transfer::refusal;
 
 /// The largest message taken from a service of one's own peer: a page of 1,000 names with many sources.
@@ -30,41 +36,79 @@ const MAX_MESSAGE: usize = 32 << 20;
 /// What is said of a service that did not answer at all before the deadline.
 const NO_ANSWER: &str = "no answer in time";
 
+/// The metadata by which a service that sheds load says when to come again, in milliseconds (gRFC A6).
+const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// The longest wait that a caller is told, in seconds.
+const LONGEST_RETRY: u32 = 60;
+
+/// A channel whose calls say to which trace they belong.
+type Traced = InterceptedService<Channel, fn(Request<()>) -> Result<Request<()>, Status>>;
+
+fn traced(channel: Channel) -> Traced {
+    InterceptedService::new(channel, trace_context::pass_on)
+}
+
 /// Clients of the peer's services.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    node: NodeServiceClient<Channel>,
-    index: IndexServiceClient<Channel>,
-    transfer: TransferServiceClient<Channel>,
+    chord: ChordServiceClient<Traced>,
+    node: NodeServiceClient<Traced>,
+    index: IndexServiceClient<Traced>,
+    searches: IndexServiceClient<Traced>,
+    events: NodeServiceClient<Traced>,
+    transfer: TransferServiceClient<Traced>,
     files: Channel,
-    uploads: TransferServiceClient<Channel>,
+    uploads: TransferServiceClient<Traced>,
     deadline: Duration,
 }
 
 impl Upstream {
-    /// Each call may take up to `deadline`. Uploads go over a channel of their own: where the transfer service
-    /// does not take their bytes, these fill the window of the connection, and nothing else gets through.
-    pub fn new(chord: Channel, transfer: Channel, uploads: Channel, deadline: Duration) -> Self {
+    /// Each call may take up to `deadline`. Streams of events (`events`, to the chord service) and uploads go over
+    /// channels of their own: where their bytes are not taken, they fill the window of the connection, and nothing
+    /// else gets through.
+    pub fn new(
+        chord: Channel,
+        events: Channel,
+        transfer: Channel,
+        uploads: Channel,
+        deadline: Duration,
+    ) -> Self {
         Self {
-            node: NodeServiceClient::new(chord.clone()).max_decoding_message_size(MAX_MESSAGE),
-            index: IndexServiceClient::new(chord).max_decoding_message_size(MAX_MESSAGE),
-            transfer: TransferServiceClient::new(transfer.clone()),
+            chord: ChordServiceClient::new(traced(chord.clone())),
+            node: NodeServiceClient::new(traced(chord.clone())).max_decoding_message_size(MAX_MESSAGE),
+            index: IndexServiceClient::new(traced(chord)).max_decoding_message_size(MAX_MESSAGE),
+            searches: IndexServiceClient::new(traced(events.clone())).max_decoding_message_size(MAX_MESSAGE),
+            events: NodeServiceClient::new(traced(events)).max_decoding_message_size(MAX_MESSAGE),
+            transfer: TransferServiceClient::new(traced(transfer.clone())),
             files: transfer,
-            uploads: TransferServiceClient::new(uploads),
+            uploads: TransferServiceClient::new(traced(uploads)),
             deadline,
         }
     }
 
     /// This peer's state.
     pub async fn node(&self) -> Result<NodeInfo, Problem> {
+        self.node_of(String::new()).await
+    }
+
+    /// The state of another peer, by name or identifier; empty: this one's.
+    pub async fn node_of(&self, peer: String) -> Result<NodeInfo, Problem> {
         let mut client = self.node.clone();
-        let answer = self.chord(client.get_node(self.request(GetNodeRequest {}))).await?;
+        let answer = self.chord(client.get_node(self.request(GetNodeRequest { peer }))).await?;
         answer.node.ok_or_else(|| {
             Problem::new(
                 Kind::ServiceFailed,
                 "The chord service of this peer answered without the peer's state.",
             )
         })
+    }
+
+    /// Which peer is responsible for a name or key, and how it is found.
+    pub async fn find_successor(&self, target: Target) -> Result<FindSuccessorResponse, Problem> {
+        let mut client = self.chord.clone();
+        let request = self.request(FindSuccessorRequest { target: Some(target) });
+        self.within(client.find_successor(request), search_problem).await
     }
 
     /// All peers.
@@ -100,6 +144,54 @@ impl Upstream {
         self.chord(client.list_names(self.request(request))).await
     }
 
+    /// A page of the names that match a query.
+    pub async fn search(&self, request: SearchRequest) -> Result<SearchResponse, Problem> {
+        let mut client = self.index.clone();
+        self.within(client.search(self.request(request)), search_problem).await
+    }
+
+    /// A standing search: its first message, which says how it stands, and what follows.
+    pub async fn watch_search(
+        &self,
+        query: String,
+    ) -> Result<(WatchSearchResponse, Streaming<WatchSearchResponse>), Problem> {
+        let mut client = self.searches.clone();
+        let begin = async {
+            // Without a deadline: it lasts as long as the caller wants.
+            let mut matches = client.watch_search(WatchSearchRequest { query }).await?.into_inner();
+            let first = matches.message().await?;
+            Ok(Response::new(first.map(|first| (first, matches))))
+        };
+        self.within(begin, search_problem).await?.ok_or_else(|| {
+            Problem::new(Kind::ServiceFailed, "The chord service of this peer ended the search at once.")
+        })
+    }
+
+    /// What happens in the network behind the event with the id `after`: the first message, which says how the stream
+    /// stands, and what follows.
+    pub async fn watch_events(
+        &self,
+        after: String,
+    ) -> Result<(WatchEventsResponse, Streaming<WatchEventsResponse>), Problem> {
+        let mut client = self.events.clone();
+        let begin = async {
+            // Without a deadline: it lasts as long as the caller wants.
+            let request = WatchEventsRequest { after, ..WatchEventsRequest::default() };
+            let mut events = client.watch_events(request).await?.into_inner();
+            let first = events.message().await?;
+            Ok(Response::new(first.map(|first| (first, events))))
+        };
+        self.within(begin, events_problem).await?.ok_or_else(|| {
+            Problem::new(Kind::ServiceFailed, "The chord service of this peer ended the stream at once.")
+        })
+    }
+
+    /// How far this peer's files are published; with a name, those of this name in particular.
+    pub async fn published(&self, name: String) -> Result<GetPublishedResponse, Problem> {
+        let mut client = self.node.clone();
+        self.within(client.get_published(self.request(GetPublishedRequest { name })), published_problem).await
+    }
+
     /// One of the files that this peer shares.
     pub async fn stat(&self, path: String) -> Result<FileHeader, Problem> {
         let mut client = self.transfer.clone();
@@ -111,7 +203,8 @@ impl Upstream {
 
     /// The same service, to open such a file: silences are bounded by `stall`.
     pub fn own_files(&self, stall: Duration) -> Holder {
-        Holder::new(self.files.clone(), "this peer's transfer service", stall)
+        let holder = Holder::new(self.files.clone(), "this peer's transfer service", stall);
+        holder.carrying(trace_context::metadata())
     }
 
     /// Whether an upload of at least one byte that begins so would be taken: it is begun, and ended without a
@@ -185,6 +278,28 @@ fn chord_problem(status: &Status) -> Problem {
     }
 }
 
+/// Where the caller chose what is asked.
+fn search_problem(status: &Status) -> Problem {
+    match status.code() {
+        Code::InvalidArgument => Problem::new(Kind::BadQuery, sentence(&reason(status))),
+        _ => chord_problem(status),
+    }
+}
+
+fn events_problem(status: &Status) -> Problem {
+    match status.code() {
+        Code::ResourceExhausted => Problem::new(Kind::Unavailable, sentence(&reason(status))).retry_after(10),
+        _ => chord_problem(status),
+    }
+}
+
+fn published_problem(status: &Status) -> Problem {
+    match status.code() {
+        Code::NotFound => Problem::new(Kind::FileNotFound, sentence(&reason(status))),
+        _ => chord_problem(status),
+    }
+}
+
 /// What a failure of the transfer service means for the one who wants a file of this peer.
 fn transfer_problem(status: &Status) -> Problem {
     match status.code() {
@@ -227,7 +342,7 @@ fn service_problem(service: &str, status: &Status) -> Problem {
     let message = reason(status);
     let (kind, after) = match status.code() {
         Code::InvalidArgument | Code::OutOfRange => (Kind::BadRequest, None),
-        Code::ResourceExhausted => (Kind::TooManyRequests, Some(1)),
+        Code::ResourceExhausted => (Kind::TooManyRequests, Some(retry_seconds(status))),
         // A timeout that the client side of gRPC noticed comes as CANCELLED; so does a connection that closed
         // while it was asked, which is no timeout.
         Code::Cancelled if status.message() != "Timeout expired" => (Kind::Unavailable, Some(2)),
@@ -248,6 +363,12 @@ fn service_problem(service: &str, status: &Status) -> Problem {
         Some(seconds) => problem.retry_after(seconds),
         None => problem,
     }
+}
+
+/// When a service that is too busy wants to be asked again; where it does not say, in a second.
+fn retry_seconds(status: &Status) -> u32 {
+    let hint = status.metadata().get(RETRY_PUSHBACK).and_then(|hint| hint.to_str().ok()?.parse::<u32>().ok());
+    hint.map_or(1, |millis| millis.div_ceil(1000).clamp(1, LONGEST_RETRY))
 }
 
 /// Why, without a full stop.

@@ -1,41 +1,91 @@
-//! Long requests, of which a port takes in only some at a time, and each within a time: a half-sent message is
-//! kept whole until its end comes, and one of many small elements takes a hundred times its size for the moment
-//! of its decoding.
+//! Requests on their way in. Each has to arrive in time; of long ones a port takes in only some at a time, for a
+//! half-sent message is kept whole until its end comes, and one of many small elements takes a hundred times its size
+//! for the moment of its decoding.
 
+use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, Sleep, sleep};
-use tokio_util::sync::PollSemaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 use tonic::body::Body;
+
+use crate::accept::{Fair, Share, Source};
 
 /// Requests of up to so many bytes are short, and wait for nobody.
 const SHORT: usize = 64 << 10;
 
-/// A request's body that waits for a place before it is read beyond [`SHORT`] bytes. The place is free again
-/// when the body is dropped, which is when its message is decoded.
+/// What one port takes in. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// How long a request may take to arrive.
+    short_within: Duration,
+    /// How long a long one may take, once it has its place.
+    long_within: Duration,
+    places: Arc<Semaphore>,
+    /// One address must not have all places.
+    shares: Fair,
+}
+
+impl Bounds {
+    /// `places` for long requests, three quarters of them for one address.
+    pub fn new(short_within: Duration, long_within: Duration, places: usize) -> Bounds {
+        let shares = Fair::part_of(places);
+        Bounds { short_within, long_within, places: Arc::new(Semaphore::new(places)), shares }
+    }
+
+    /// A place for a long request.
+    async fn place(self, source: Source) -> Option<Place> {
+        let share = self.shares.take(source).await;
+        // Nobody closes the semaphore.
+        let permit = self.places.acquire_owned().await.ok()?;
+        Some(Place { _share: share, _permit: permit })
+    }
+}
+
+/// A request's body that has a deadline, and waits for a place before it is read beyond [`SHORT`] bytes. The place is
+/// free again when the body is dropped, which is when its message is decoded.
 pub struct Measured {
     body: Body,
     read: usize,
-    within: Duration,
-    places: PollSemaphore,
-    place: Option<Place>,
+    source: Source,
+    bounds: Bounds,
+    deadline: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    long: Long,
+}
+
+/// Whether a request is known to be long.
+enum Long {
+    No,
+    Waits(Pin<Box<dyn Future<Output = Option<Place>> + Send>>),
+    Has(#[expect(dead_code, reason = "held, not read")] Place),
 }
 
 struct Place {
-    deadline: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 impl Measured {
-    /// `body`, the rest of which has to arrive `within` a time once it has one of the `places`.
-    pub fn new(body: Body, places: PollSemaphore, within: Duration) -> Measured {
-        Measured { body, read: 0, within, places, place: None }
+    /// `body` of a request from `source`.
+    pub fn new(body: Body, source: Source, bounds: Bounds) -> Measured {
+        let deadline = Instant::now() + bounds.short_within;
+        Measured { body, read: 0, source, bounds, deadline, timer: None, long: Long::No }
+    }
+
+    /// Ready once what is missing has been missing for too long.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(self.deadline)));
+        if timer.deadline() != self.deadline {
+            timer.as_mut().reset(self.deadline);
+        }
+        timer.as_mut().poll(cx)
     }
 }
 
@@ -48,21 +98,20 @@ impl hyper::body::Body for Measured {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        if this.read > SHORT && this.place.is_none() {
-            let Some(permit) = ready!(this.places.poll_acquire(cx)) else { return Poll::Ready(None) };
-            this.place = Some(Place { deadline: Box::pin(sleep(this.within)), _permit: permit });
+        if this.read > SHORT && matches!(this.long, Long::No) {
+            this.long = Long::Waits(Box::pin(this.bounds.clone().place(this.source)));
+        }
+        if let Long::Waits(place) = &mut this.long {
+            let Some(place) = ready!(place.as_mut().poll(cx)) else { return Poll::Ready(None) };
+            this.long = Long::Has(place);
+            this.deadline = Instant::now() + this.bounds.long_within;
         }
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             this.read += frame.data_ref().map_or(0, Bytes::len);
         }
-        if let Some(Place { deadline, .. }) = &mut this.place {
-            // One byte now and then must not outlast the deadline either.
-            let late = Instant::now() >= deadline.deadline();
-            if late || (polled.is_pending() && deadline.as_mut().poll(cx).is_ready()) {
-                let why = format!("the request did not arrive within {} s", this.within.as_secs_f64());
-                return Poll::Ready(Some(Err(Status::deadline_exceeded(why))));
-            }
+        if polled.is_pending() && this.poll_late(cx).is_ready() {
+            return Poll::Ready(Some(Err(Status::deadline_exceeded("the request did not arrive in time"))));
         }
         polled
     }
@@ -79,10 +128,9 @@ impl hyper::body::Body for Measured {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::sync::Arc;
+    use std::net::IpAddr;
 
     use futures::channel::mpsc;
-    use tokio::sync::Semaphore;
     use tokio::time::timeout;
 
     use super::*;
@@ -105,9 +153,18 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    fn body(places: &Arc<Semaphore>, within: Duration) -> (mpsc::UnboundedSender<Bytes>, Measured) {
+    fn bounds(within: Duration, places: usize) -> Bounds {
+        Bounds::new(within, within, places)
+    }
+
+    fn body(bounds: &Bounds) -> (mpsc::UnboundedSender<Bytes>, Measured) {
+        body_from(1, bounds)
+    }
+
+    fn body_from(host: u8, bounds: &Bounds) -> (mpsc::UnboundedSender<Bytes>, Measured) {
         let (feed, fed) = mpsc::unbounded();
-        (feed, Measured::new(Body::new(Fed(fed)), PollSemaphore::new(places.clone()), within))
+        let source = IpAddr::from([10, 0, 0, host]).into();
+        (feed, Measured::new(Body::new(Fed(fed)), source, bounds.clone()))
     }
 
     async fn next(body: &mut Measured) -> Option<Result<usize, tonic::Code>> {
@@ -118,22 +175,22 @@ mod tests {
 
     #[tokio::test]
     async fn only_long_requests_wait_for_a_place() {
-        let places = Arc::new(Semaphore::new(1));
+        let bounds = bounds(PATIENCE, 1);
         let long = Bytes::from(vec![0; SHORT + 1]);
-        let (feed, mut first) = body(&places, PATIENCE);
+        let (feed, mut first) = body(&bounds);
         feed.unbounded_send(long.clone()).unwrap();
         feed.unbounded_send(long.clone()).unwrap();
         assert_eq!(next(&mut first).await, Some(Ok(SHORT + 1)));
-        assert_eq!(places.available_permits(), 1, "it is not known to be long before that is read");
+        assert_eq!(bounds.places.available_permits(), 1, "it is not known to be long before that is read");
         assert_eq!(next(&mut first).await, Some(Ok(SHORT + 1)));
-        assert_eq!(places.available_permits(), 0);
+        assert_eq!(bounds.places.available_permits(), 0);
 
-        let (feed, mut short) = body(&places, PATIENCE);
+        let (feed, mut short) = body(&bounds);
         feed.unbounded_send(Bytes::from(vec![0; SHORT])).unwrap();
         drop(feed);
         assert_eq!((next(&mut short).await, next(&mut short).await), (Some(Ok(SHORT)), None));
 
-        let (feed, mut second) = body(&places, PATIENCE);
+        let (feed, mut second) = body(&bounds);
         feed.unbounded_send(long.clone()).unwrap();
         feed.unbounded_send(long).unwrap();
         assert_eq!(next(&mut second).await, Some(Ok(SHORT + 1)));
@@ -143,13 +200,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_request_that_does_not_end_loses_its_place() {
-        let places = Arc::new(Semaphore::new(1));
-        let (feed, mut held) = body(&places, Duration::from_millis(50));
-        feed.unbounded_send(Bytes::from(vec![0; SHORT + 1])).unwrap();
-        assert_eq!(next(&mut held).await, Some(Ok(SHORT + 1)));
-        assert_eq!(next(&mut held).await, Some(Err(tonic::Code::DeadlineExceeded)));
-        drop(held);
-        assert_eq!(places.available_permits(), 1);
+    async fn one_address_leaves_a_place_for_others() {
+        let bounds = bounds(PATIENCE, 4);
+        let mut held = Vec::new();
+        for (host, gets_one) in [(1, true), (1, true), (1, true), (1, false), (2, true)] {
+            let (feed, mut body) = body_from(host, &bounds);
+            feed.unbounded_send(Bytes::from(vec![0; SHORT + 1])).unwrap();
+            feed.unbounded_send(Bytes::from_static(b"x")).unwrap();
+            assert_eq!(next(&mut body).await, Some(Ok(SHORT + 1)));
+            let more = timeout(Duration::from_millis(50), next(&mut body)).await;
+            assert_eq!(more.is_ok(), gets_one, "a request of host {host}");
+            held.push((feed, body));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_does_not_end_is_given_up() {
+        let bounds = bounds(Duration::from_millis(50), 1);
+        for length in [0, 5, SHORT + 1] {
+            let (feed, mut held) = body(&bounds);
+            feed.unbounded_send(Bytes::from(vec![0; length])).unwrap();
+            assert_eq!(next(&mut held).await, Some(Ok(length)));
+            assert_eq!(next(&mut held).await, Some(Err(tonic::Code::DeadlineExceeded)));
+            drop(held);
+            assert_eq!(bounds.places.available_permits(), 1);
+        }
     }
 }

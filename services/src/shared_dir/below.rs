@@ -1,12 +1,16 @@
 //! All that lies below the shared directory, hidden or not: how much it is, and what killed uploads left.
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cap_std::fs::{Dir, DirEntry, File};
 use rustix::fs::FlockOperation;
 
 use super::store::is_temporary;
 use super::{SharedDir, kind};
+
+/// So long an empty file counts as just begun.
+const YOUNG: Duration = Duration::from_secs(60);
 
 impl SharedDir {
     /// Bytes of all files below, hidden ones too, links and uploads under way left out. What can't be read
@@ -34,6 +38,7 @@ impl SharedDir {
         self.each_file(|root, path, entry| {
             let ours = entry.file_name().to_str().is_some_and(is_temporary);
             if ours
+                && !just_begun(entry)
                 && let Some(_held) = held(entry)
                 && root.remove_file(path).is_ok()
             {
@@ -69,6 +74,14 @@ impl SharedDir {
     }
 }
 
+/// Who begins a file locks it before it writes: for that moment it looks like a leftover. So a young empty one is left
+/// to the next sweep.
+fn just_begun(entry: &DirEntry) -> bool {
+    let Ok(metadata) = entry.metadata() else { return true };
+    let since = metadata.modified().map(|at| at.into_std().elapsed().unwrap_or_default());
+    metadata.len() == 0 && since.is_ok_and(|since| since < YOUNG)
+}
+
 /// The file, open and locked where there are locks; `None` where somebody still writes it. Who is just beginning
 /// it finds the lock taken, or the file gone, and begins another one.
 fn held(entry: &DirEntry) -> Option<File> {
@@ -83,7 +96,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::shared_dir::{Replace, SharedPath};
+    use crate::shared_dir::{Replace, SharedPath, StoreError};
 
     #[test]
     fn files_are_counted_wherever_they_are() {
@@ -116,12 +129,20 @@ mod tests {
         ] {
             std::fs::write(at(name), "x").unwrap();
         }
+        let old = std::fs::File::create(at(".chordial-upload-00112233445566aa.part")).unwrap();
+        old.set_modified(std::time::SystemTime::now() - YOUNG).unwrap();
+        std::fs::write(at(".chordial-upload-00112233445566bb.part"), "").unwrap();
         let dir = SharedDir::open_or_create(root.path()).unwrap();
         let mut written = dir.begin(&SharedPath::parse("sub/new").unwrap()).unwrap();
-        assert_eq!(dir.remove_leftovers().unwrap(), 2);
+        assert_eq!(dir.remove_leftovers().unwrap(), 3);
         written.store(Replace::Nothing).unwrap();
         assert!(at("sub/new").exists());
-        for kept in [".chordial-upload-mine.part", "chordial-upload-0123456789abcdef.part", "song.mp3.part"] {
+        for kept in [
+            ".chordial-upload-00112233445566bb.part",
+            ".chordial-upload-mine.part",
+            "chordial-upload-0123456789abcdef.part",
+            "song.mp3.part",
+        ] {
             assert!(at(kept).exists(), "{kept}");
         }
     }
@@ -130,18 +151,21 @@ mod tests {
     fn an_upload_that_just_begins_is_no_leftover() {
         let root = tempfile::tempdir().unwrap();
         let dir = SharedDir::open_or_create(root.path()).unwrap();
-        let begun = AtomicBool::new(true);
+        let sweeping = AtomicBool::new(true);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while begun.load(Ordering::Relaxed) {
-                    dir.remove_leftovers().unwrap();
-                }
-            });
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while sweeping.load(Ordering::Relaxed) {
+                        dir.remove_leftovers().unwrap();
+                    }
+                });
+            }
             let path = SharedPath::parse("a").unwrap();
-            let removed =
-                (0..20_000).find(|_| dir.begin(&path).unwrap().file().metadata().unwrap().nlink() == 0);
-            begun.store(false, Ordering::Relaxed);
-            assert_eq!(removed, None);
+            let links = || Ok::<_, StoreError>(dir.begin(&path)?.file().metadata()?.nlink());
+            // Nothing may panic before the sweep was told to end.
+            let other = (0..500).map(|_| links()).find(|links| !matches!(links, Ok(1)));
+            sweeping.store(false, Ordering::Relaxed);
+            assert!(other.is_none(), "{other:?}");
         });
     }
 }

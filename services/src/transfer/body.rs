@@ -14,8 +14,9 @@ use futures::{Stream, stream};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::Status;
+use tonic::{Code, Status};
 
+use super::metrics::Moving;
 use super::version::Version;
 
 /// Longest wait for one chunk from the file system.
@@ -45,19 +46,23 @@ struct Download {
     /// A file is checked once more behind its last byte, empty files as well.
     checked: bool,
     failed: bool,
+    moving: Moving,
     _watchdog: DropGuard,
 }
 
-/// Streams what `header` announces: the header, then chunks of at most `chunk` bytes. `slot` is given back
-/// at the end, or after the reader has taken nothing for `stall`.
-pub(super) fn stream(
-    file: File,
-    version: Version,
-    slot: OwnedSemaphorePermit,
-    header: FileHeader,
-    chunk: usize,
-    stall: Duration,
-) -> Body {
+/// A download that may begin.
+pub(super) struct Begun {
+    pub file: File,
+    pub version: Version,
+    /// Given back at the end, or when the reader stalls.
+    pub slot: OwnedSemaphorePermit,
+    /// What is announced.
+    pub header: FileHeader,
+}
+
+/// Streams the header, then chunks of at most `chunk` bytes. A reader that has taken nothing for `stall` is given up.
+pub(super) fn stream(begun: Begun, moving: Moving, chunk: usize, stall: Duration) -> Body {
+    let Begun { file, version, slot, header } = begun;
     let held = Arc::new(Mutex::new(Some(Held { file: Arc::new(file), _slot: slot })));
     let progress = Arc::new(Notify::new());
     let done = CancellationToken::new();
@@ -74,11 +79,18 @@ pub(super) fn stream(
         stall,
         checked: false,
         failed: false,
+        moving,
         _watchdog: done.drop_guard(),
     };
     Box::pin(stream::unfold(download, |mut download| async move {
-        let item = download.next().await?;
-        if item.is_err() {
+        let Some(item) = download.next().await else {
+            if !download.failed {
+                download.moving.ends(Code::Ok);
+            }
+            return None;
+        };
+        if let Err(status) = &item {
+            download.moving.ends(status.code());
             download.failed = true;
             release(&download.held);
         }
@@ -152,6 +164,7 @@ impl Download {
         self.progress.notify_one();
         self.checked = true;
         self.offset += bytes.len() as u64;
+        self.moving.bytes(bytes.len());
         if self.offset >= self.end {
             // The last chunk is out of the file: neither slot nor file is needed while it is being taken.
             release(&self.held);
@@ -183,7 +196,9 @@ fn read(file: &File, version: &Version, offset: u64, wanted: usize) -> io::Resul
 
 #[cfg(test)]
 mod tests {
+    use super::super::metrics::{Direction, TransferMetrics};
     use super::*;
+    use crate::metrics::Metrics;
     use crate::shared_dir::{SharedDir, SharedPath};
     use futures::StreamExt as _;
     use std::io::Write as _;
@@ -199,7 +214,8 @@ mod tests {
         let slots = Arc::new(Semaphore::new(1));
         let slot = Arc::clone(&slots).try_acquire_owned().unwrap();
         let header = FileHeader { path: "a".to_owned(), length: size as u64, ..Default::default() };
-        (stream(file, version, slot, header, 10, stall), slots)
+        let moving = TransferMetrics::new(&Metrics::new(), 1, 0).begin(Direction::Download);
+        (stream(Begun { file, version, slot, header }, moving, 10, stall), slots)
     }
 
     async fn chunk(body: &mut Body) -> Result<usize, tonic::Code> {

@@ -15,9 +15,10 @@ use tonic::{Request, Response, Status};
 use crate::shared_dir::{Fingerprint, OpenError, PathError, SharedDir, SharedPath, shorten};
 
 use super::Options;
-use super::body::{self, Body};
+use super::body::{self, Begun, Body};
 use super::catalog::CatalogClient;
 use super::fresh::Fresh;
+use super::metrics::{Direction, TransferMetrics};
 use super::upload::Uploads;
 use super::version::Version;
 
@@ -36,6 +37,7 @@ pub struct Transfer {
     stall: Duration,
     uploads: Arc<Uploads>,
     fresh: Arc<Fresh>,
+    metrics: TransferMetrics,
 }
 
 impl Transfer {
@@ -46,9 +48,12 @@ impl Transfer {
         options: &Options,
     ) -> Self {
         let Options { max_downloads, chunk, stall, uploads, .. } = *options;
+        let max_uploads = uploads.map_or(0, |uploads| uploads.max_uploads);
+        let metrics = TransferMetrics::new(&options.metrics, max_downloads, max_uploads);
         let fresh = Arc::new(Fresh::default());
         let (own_dir, own_peer, own_fresh) = (Arc::clone(&dir), Arc::clone(&peer), Arc::clone(&fresh));
-        let uploads = Uploads::new(own_dir, own_peer, uploads, stall, own_fresh, catalog.clone());
+        let uploads =
+            Uploads::new(own_dir, own_peer, uploads, stall, own_fresh, catalog.clone(), metrics.clone());
         Self {
             dir,
             peer,
@@ -59,6 +64,7 @@ impl Transfer {
             stall,
             uploads: Arc::new(uploads),
             fresh,
+            metrics,
         }
     }
 
@@ -100,6 +106,28 @@ impl Transfer {
         Ok((file, version, header))
     }
 
+    /// Finds out what is to be sent.
+    async fn begin(&self, request: TransferServiceDownloadRequest) -> Result<Begun, Status> {
+        let TransferServiceDownloadRequest { path, offset, length } = request;
+        let path = parse(&path)?;
+        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!(
+                "{} already sends {} files, as many as it may; try again in a few seconds, or another holder",
+                self.peer, self.max_downloads
+            ))
+        })?;
+        let (file, version, header) = self.open(path, Rest::Needed).await?;
+        let Some(rest) = header.size.checked_sub(offset) else {
+            return Err(Status::out_of_range(format!(
+                "offset {offset} lies behind the end of {:?}, which has {} bytes",
+                header.path, header.size
+            )));
+        };
+        let length = if length == 0 { rest } else { length.min(rest) };
+        let header = FileHeader { offset, length, ..header };
+        Ok(Begun { file, version, slot, header })
+    }
+
     fn refusal(&self, path: &SharedPath, error: &OpenError) -> Status {
         let (peer, path) = (&self.peer, shorten(path.as_str()));
         match error {
@@ -130,24 +158,14 @@ impl TransferService for Transfer {
         &self,
         request: Request<TransferServiceDownloadRequest>,
     ) -> Result<Response<Self::DownloadStream>, Status> {
-        let TransferServiceDownloadRequest { path, offset, length } = request.into_inner();
-        let path = parse(&path)?;
-        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| {
-            Status::resource_exhausted(format!(
-                "{} already sends {} files, as many as it may; try again in a few seconds, or another holder",
-                self.peer, self.max_downloads
-            ))
-        })?;
-        let (file, version, header) = self.open(path, Rest::Needed).await?;
-        let Some(rest) = header.size.checked_sub(offset) else {
-            return Err(Status::out_of_range(format!(
-                "offset {offset} lies behind the end of {:?}, which has {} bytes",
-                header.path, header.size
-            )));
-        };
-        let length = if length == 0 { rest } else { length.min(rest) };
-        let header = FileHeader { offset, length, ..header };
-        Ok(Response::new(body::stream(file, version, slot, header, self.chunk, self.stall)))
+        let mut moving = self.metrics.begin(Direction::Download);
+        match self.begin(request.into_inner()).await {
+            Ok(begun) => Ok(Response::new(body::stream(begun, moving, self.chunk, self.stall))),
+            Err(status) => {
+                moving.ends(status.code());
+                Err(status)
+            }
+        }
     }
 
     async fn stat(&self, request: Request<StatRequest>) -> Result<Response<StatResponse>, Status> {

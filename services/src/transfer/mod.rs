@@ -8,6 +8,7 @@ mod catalog;
 mod download;
 mod dummy;
 mod fresh;
+mod metrics;
 pub mod refusal;
 mod room;
 mod upload;
@@ -26,6 +27,7 @@ use chordial_proto::transfer_v1::dummy_service_server::{self, DummyServiceServer
 use chordial_proto::transfer_v1::transfer_service_server::{self, TransferServiceServer};
 use tonic::transport::Channel;
 
+use crate::metrics::Metrics;
 use crate::shared_dir::{SharedDir, SharedDirError};
 use catalog::CatalogClient;
 
@@ -58,6 +60,8 @@ pub struct Options {
     pub stall: Duration,
     /// How uploads are taken; `None`: none are.
     pub uploads: Option<UploadOptions>,
+    /// Where transfers are counted.
+    pub metrics: Metrics,
 }
 
 /// How uploads are taken.

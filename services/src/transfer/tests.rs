@@ -19,6 +19,7 @@ use tonic::{Code, Status};
 
 use super::{Error, Options, UploadOptions, services};
 use crate::catalog::{Catalog, CatalogOptions};
+use crate::metrics::Metrics;
 
 pub(super) const LONG: Duration = Duration::from_secs(20);
 
@@ -50,8 +51,10 @@ pub(super) async fn serve_with(
             directory: directory.to_owned(),
             peer_name: "p1".to_owned(),
             rescan: Duration::from_secs(60),
+            keep: Duration::ZERO,
             hashers: 1,
             digests: None,
+            metrics: Metrics::new(),
         };
         server = server.add_service(Catalog::start(options, cancel.clone()).unwrap().service());
     }
@@ -66,8 +69,8 @@ pub(super) async fn serve_with(
 }
 
 pub(super) fn options(directory: &Path, catalog: Channel, max_downloads: usize) -> Options {
-    let (directory, peer_name) = (directory.to_owned(), "p1".to_owned());
-    Options { directory, peer_name, catalog, chunk: 1000, max_downloads, stall: LONG, uploads: None }
+    let (directory, peer_name, metrics) = (directory.to_owned(), "p1".to_owned(), Metrics::new());
+    Options { directory, peer_name, catalog, chunk: 1000, max_downloads, stall: LONG, uploads: None, metrics }
 }
 
 impl Peer {

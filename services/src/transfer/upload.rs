@@ -14,12 +14,13 @@ use chordial_proto::transfer_v1::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{timeout, timeout_at};
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::UploadOptions;
 use super::catalog::CatalogClient;
 use super::download::{Rest, open};
 use super::fresh::Fresh;
+use super::metrics::{Direction, TransferMetrics};
 use super::refusal;
 use super::room::{Room, Share};
 use super::version::Version;
@@ -48,6 +49,7 @@ pub(super) struct Uploads {
     stall: Duration,
     fresh: Arc<Fresh>,
     catalog: CatalogClient,
+    metrics: TransferMetrics,
 }
 
 /// What an upload holds until its last byte is written or its file removed.
@@ -71,10 +73,21 @@ impl Uploads {
         stall: Duration,
         fresh: Arc<Fresh>,
         catalog: CatalogClient,
+        metrics: TransferMetrics,
     ) -> Self {
         let (most, quota) = options.map_or((0, 0), |options| (options.max_uploads, options.quota));
         let room = Arc::new(Room::new(Arc::clone(&dir), quota));
-        Self { dir, peer, options, slots: Arc::new(Semaphore::new(most)), room, stall, fresh, catalog }
+        Self {
+            dir,
+            peer,
+            options,
+            slots: Arc::new(Semaphore::new(most)),
+            room,
+            stall,
+            fresh,
+            catalog,
+            metrics,
+        }
     }
 
     /// Takes one upload.
@@ -82,6 +95,16 @@ impl Uploads {
     /// # Errors
     /// As the protocol says; nothing is stored then.
     pub async fn take(
+        &self,
+        parts: Streaming<TransferServiceUploadRequest>,
+    ) -> Result<TransferServiceUploadResponse, Status> {
+        let mut moving = self.metrics.begin(Direction::Upload);
+        let stored = self.store(parts).await;
+        moving.ends(stored.as_ref().err().map_or(Code::Ok, Status::code));
+        stored
+    }
+
+    async fn store(
         &self,
         mut parts: Streaming<TransferServiceUploadRequest>,
     ) -> Result<TransferServiceUploadResponse, Status> {
@@ -207,6 +230,7 @@ impl Uploads {
             if received > most {
                 return Err(refusal::too_large(&self.peer, most));
             }
+            self.metrics.bytes(Direction::Upload, bytes.len());
             pace.moved(bytes.len());
             let begun = match writing.take() {
                 Some(begun) => begun,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chord::index::File;
+use chord::index::{File, Text};
 use chord::{Config, Id, Input, Node, Peer, Services, Status, Timer};
 
 use super::Network;
@@ -144,6 +144,7 @@ impl Network {
         let peer = Peer { incarnation, name: format!("p{host}").into(), ..Peer::stranger(&slot.address) };
         slot.node = Some(Node::new(peer, Services::default(), slot.config.clone()));
         self.note(host, "start", &"");
+        self.note_turn(host);
         self.input(host, Input::Watching(true));
         self.input(host, Input::Start { friends, remembered });
     }
@@ -214,6 +215,7 @@ impl Network {
         slot.refuses = refuses;
         slot.waiting = None;
         slot.doomed = None;
+        self.note_turn(host);
         self.ended();
         self.membership_changed();
     }
@@ -225,6 +227,7 @@ impl Network {
         if slot.node.is_some() && slot.waiting.is_none() {
             slot.waiting = Some(Vec::new());
         }
+        self.note_doubt(host);
         self.unsettle(host);
     }
 
@@ -247,6 +250,7 @@ impl Network {
         for happening in waiting {
             self.queue.push(self.now, happening);
         }
+        self.note_doubt(host);
         self.unsettle(host);
     }
 
@@ -275,12 +279,14 @@ impl Network {
     pub fn slow(&mut self, host: usize, by: Option<Range<Duration>>) {
         self.note(host, "slow", &by);
         self.hosts[host].slow = by;
+        self.note_doubt(host);
         self.unsettle(host);
     }
 
     /// Tells a peer to leave gracefully.
     pub fn leave(&mut self, host: usize) {
         self.note_left(host);
+        self.note_turn(host);
         self.input(host, Input::Leave);
     }
 
@@ -293,6 +299,7 @@ impl Network {
             size: name.len() as u64,
             modified_ms: 0,
             digest: None,
+            text: Text((*name).into()),
         };
         let present = present.iter().map(file).collect();
         let gone = gone.iter().map(|path| Arc::from(*path)).collect();

@@ -68,8 +68,11 @@ impl Links {
         self.islands.get(host).copied().unwrap_or(0)
     }
 
-    /// Whether a message from one host to another comes through.
+    /// Whether a message from one host to another comes through. To itself, it always does.
     pub(super) fn is_open(&self, from: usize, to: usize, now: Duration) -> bool {
+        if from == to {
+            return true;
+        }
         let flaps = |flapping: &Flapping| {
             let turn = (now - flapping.since).as_nanos() % (flapping.open + flapping.cut).as_nanos();
             flapping.hosts.contains(&from) != flapping.hosts.contains(&to) && turn >= flapping.open.as_nanos()
@@ -150,6 +153,7 @@ impl Network {
     }
 
     fn links_changed(&mut self) {
+        self.note_links();
         self.disturb();
         self.membership_changed();
     }

@@ -20,13 +20,15 @@ impl Network {
     pub fn look_up_within(&mut self, host: usize, key: Id, read: Read, within: Duration) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        self.note_asked(ticket, host, read);
+        self.note_asked(ticket, host, read.clone());
+        self.note_question(ticket, host, &read);
         self.input(host, Input::Lookup { ticket, key, read, within });
         ticket
     }
 
     pub(super) fn conclude(&mut self, ticket: Ticket, outcome: Result<Found, Lost>) {
         self.judge(ticket, &outcome);
+        self.judge_claims(ticket, &outcome);
         self.results.insert(ticket, Ended { at: self.now, result: outcome });
     }
 

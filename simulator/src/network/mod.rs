@@ -3,6 +3,8 @@
 //! Every node is the daemon's own [`chord::Node`]. One event queue carries timers, messages and deadlines;
 //! latency, loss, crashes and partitions come from the seed. Nothing here reads a clock.
 
+mod claims;
+mod files;
 mod hosts;
 mod links;
 mod lookups;
@@ -22,6 +24,8 @@ use chordial_proto::convert::Kind;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use files::Ledger;
+pub use files::{Said, said};
 pub use hosts::Crash;
 use hosts::Host;
 use links::Links;
@@ -63,6 +67,7 @@ pub struct Network {
     traffic: Option<Traffic>,
     watch: Watch,
     oracle: Option<Oracle>,
+    ledger: Ledger,
 }
 
 impl Network {
@@ -87,6 +92,7 @@ impl Network {
             traffic: None,
             watch: Watch::default(),
             oracle: None,
+            ledger: Ledger::default(),
         }
     }
 
@@ -329,6 +335,7 @@ impl Network {
             (Some(how), _) => self.crash(host, how),
             (None, Some(before)) => {
                 self.note_acknowledged(host);
+                self.note_receipts(host);
                 self.check(host, &before);
             }
             (None, None) => {}

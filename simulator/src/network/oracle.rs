@@ -137,7 +137,7 @@ impl Network {
         let at = self.now;
         self.note_epoch();
         self.oracle.iter_mut().for_each(|oracle| {
-            oracle.asked.insert(ticket, Asked { host, at, read });
+            oracle.asked.insert(ticket, Asked { host, at, read: read.clone() });
         });
     }
 

@@ -1,6 +1,6 @@
 //! Scenarios: networks, what befalls them and what has to come of it, as data (`configs/scenarios/*.toml`).
 
-mod entries;
+mod edits;
 mod play;
 mod report;
 mod steps;
@@ -199,6 +199,11 @@ pub enum Kind {
     Weather(Sky),
     /// All processes are killed at once, and come back at the same second.
     Morning,
+    /// So many neighbours in the ring end at the same moment, killed; with `for`, they come back.
+    Neighbors { count: usize },
+    /// Files are written, rewritten, renamed and removed at drawn hosts, so often, within `for`; their names are
+    /// drawn out of so many.
+    Edit { each_second: f64, names: usize },
     /// So many drawn faults of every kind, the first two hosts spared from ending, within `for`.
     Mix { count: usize },
 }
@@ -210,7 +215,8 @@ pub struct Expect {
     /// The ring is exact within this time.
     #[serde(default, deserialize_with = "optional_time")]
     pub exact_within: Option<Duration>,
-    /// Every file of every living peer is with all its keepers, and found, within this time.
+    /// Every keeper has exactly the files of living peers that it should have, and every lookup gives exactly
+    /// these, within this time; a lease and a third later nobody has anything else.
     #[serde(default, deserialize_with = "optional_time")]
     pub found_within: Option<Duration>,
     /// Requests and answers for each peer until then.
@@ -302,8 +308,11 @@ impl Fault {
             Kind::Cut { parts } if parts.len() < 2 || parts.contains(&0) => {
                 Err("cut: at least two parts, none of size 0".into())
             }
-            Kind::Mix { .. } | Kind::Morning if self.lasts.is_none() => {
-                Err("mix and morning need `for`".into())
+            Kind::Mix { .. } | Kind::Morning | Kind::Edit { .. } if self.lasts.is_none() => {
+                Err("mix, morning and edit need `for`".into())
+            }
+            Kind::Edit { each_second, names } if !(0.0..=1000.0).contains(each_second) || *names == 0 => {
+                Err("edit: each_second from 0 to 1000, and at least one name".into())
             }
             Kind::Cut { .. }
             | Kind::Pairs { .. }
@@ -311,6 +320,8 @@ impl Fault {
             | Kind::Slow { .. }
             | Kind::Weather(_)
             | Kind::Morning
+            | Kind::Neighbors { .. }
+            | Kind::Edit { .. }
             | Kind::Mix { .. } => Ok(()),
         }
     }

@@ -1,14 +1,15 @@
 //! Plays a scenario by a seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::time::Duration;
 
-use chord::{Id, Read, Status};
+use chord::{Found, Read, Status};
 
+use super::edits::edit;
 use super::steps::{Step, shuffled, steps};
-use super::{Friends, Mode, Report, Scenario, entries};
-use crate::network::Network;
+use super::{Friends, Kind, Mode, Report, Scenario};
+use crate::network::{Network, Said, said};
 
 /// The first peers' ring has to settle within this time.
 const GATHER: Duration = Duration::from_secs(300);
@@ -18,10 +19,12 @@ const REST: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// In larger rings no answer is judged.
 const LARGE: usize = 2000;
-/// Files looked for at the end, at most.
+/// Names looked for at the end, at most.
 const SAMPLE: usize = 200;
 /// One lookup, its deadline included.
 const LOOKUP: Duration = Duration::from_secs(12);
+/// What peers keep is looked at so often, where files are judged.
+const INSPECTED: Duration = Duration::from_secs(1);
 /// Time passes in pieces of at most this length.
 const PIECE: Duration = Duration::from_millis(250);
 
@@ -47,10 +50,9 @@ struct Player<'a> {
     scenario: &'a Scenario,
     network: Network,
     report: Report,
-    /// By host.
-    shared: Vec<Vec<String>>,
     schedule: BTreeMap<(Duration, u64), Step>,
     scheduled: u64,
+    inspected: Duration,
     trace: Option<&'a mut dyn Write>,
     written: io::Result<()>,
 }
@@ -67,9 +69,9 @@ impl<'a> Player<'a> {
             scenario,
             network,
             report: Report::default(),
-            shared: Vec::new(),
             schedule: BTreeMap::new(),
             scheduled: 0,
+            inspected: Duration::ZERO,
             trace,
             written: Ok(()),
         }
@@ -79,6 +81,9 @@ impl<'a> Player<'a> {
         // In a ring this large each newcomer would make another state of all members to remember.
         if self.scenario.start.peers <= LARGE {
             self.network.judge_answers(PATIENCE);
+        }
+        if self.scenario.faults.iter().any(|fault| matches!(fault.kind, Kind::Edit { .. })) {
+            self.network.judge_files();
         }
         if self.gather() && self.befall() && self.scenario.mode == Mode::Liveness {
             self.calm_down();
@@ -141,15 +146,9 @@ impl<'a> Player<'a> {
         } else {
             self.network.restart(host, &friends, &[]);
         }
-        self.shared.push((0..self.scenario.files).map(|file| format!("{host}/{file}")).collect());
-        self.share(host);
-    }
-
-    fn share(&mut self, host: usize) {
-        let names: Vec<&str> = self.shared[host].iter().map(String::as_str).collect();
-        if !names.is_empty() {
-            self.network.share(host, &names, &[]);
-        }
+        let names: Vec<String> = (0..self.scenario.files).map(|file| format!("{host}/{file}")).collect();
+        let written: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &**name)).collect();
+        self.network.edit(host, &written, &[]);
     }
 
     fn say(&mut self, what: impl Into<String>) {
@@ -193,7 +192,7 @@ impl<'a> Player<'a> {
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::Fault(_) | Step::Ask => {}
+            Step::Fault(_) | Step::Ask | Step::Edit(_) => {}
             Step::CutLinks(ref links) if links.len() > 8 => {
                 self.say(format!("{} links are cut", links.len()))
             }
@@ -216,7 +215,7 @@ impl<'a> Player<'a> {
                 let others = (0..self.network.hosts()).filter(|other| remembers && *other != host);
                 let others: Vec<usize> = others.collect();
                 self.network.restart(host, &friends, &others);
-                self.share(host);
+                self.network.read_disk(host);
             }
             Step::Pause(host) if lives(self, host) => self.network.pause(host),
             Step::Crash(..) | Step::CrashAmid(..) | Step::Leave(_) | Step::Restart(..) | Step::Pause(_) => {}
@@ -229,6 +228,7 @@ impl<'a> Player<'a> {
             Step::Flap(hosts, open, cut) => self.network.flap(&hosts, open, cut),
             Step::Heal => self.network.heal(),
             Step::Weather(weather) => self.network.set_weather(weather),
+            Step::Edit(names) => edit(&mut self.network, names),
             Step::Ask => {
                 self.ask();
                 let next = self.network.now() + self.scenario.lookup_every.unwrap_or(LOOKUP);
@@ -248,10 +248,10 @@ impl<'a> Player<'a> {
             return;
         }
         let asker = members[self.network.draw(members.len())];
-        let names = &self.shared[self.network.draw(self.shared.len())];
-        let (key, read) = match names.first() {
-            Some(name) => (Id::of(name.as_bytes()), Read::Key(100)),
-            None => (self.network.draw_id(), Read::Nothing),
+        let keys = self.network.keys();
+        let (key, read) = match keys.len() {
+            0 => (self.network.draw_id(), Read::Nothing),
+            count => (keys[self.network.draw(count)], Read::Key(100)),
         };
         self.network.look_up(asker, key, read);
     }
@@ -276,54 +276,51 @@ impl<'a> Player<'a> {
             self.fail(format!("{messages} messages of {peers} peers: at most {most} for each were expected"));
         }
         let Some(limit) = expect.found_within else { return };
-        let limit = (calm + limit).saturating_sub(self.network.now());
-        if self.until(limit, |player| entries::flaw(&player.network, &player.shared)).is_none() {
+        let left = (calm + limit).saturating_sub(self.network.now());
+        if self.until(left, |player| player.network.files_flaw(false)).is_none() {
             return;
         }
         self.report.found_after = Some(self.network.now() - calm);
         self.say("all entries are with their keepers");
-        self.find_all();
+        self.find_all(calm + limit);
+        let lease = self.scenario.config().lease;
+        self.until(lease + lease / 3, |player| player.network.files_flaw(true));
     }
 
-    /// Every file of the living, and none of the dead, is found from drawn peers.
-    fn find_all(&mut self) {
-        let names: Vec<(usize, String)> = (self.shared.iter().enumerate())
-            .flat_map(|(host, names)| names.iter().map(move |name| (host, name.clone())))
-            .collect();
-        let chosen = shuffled(&mut self.network, (0..names.len()).collect());
-        for number in chosen.into_iter().take(SAMPLE) {
-            let (host, name) = &names[number];
+    /// Under every name and word, exactly the files of the living are found from drawn peers. That this is all may be
+    /// vouched for a lease later: after parts of a ring have met, completeness is in doubt for a while.
+    fn find_all(&mut self, limit: Duration) {
+        let vouched_by = limit + self.scenario.config().lease;
+        let expected = self.network.expected();
+        for (key, read, expected) in shuffled(&mut self.network, expected).into_iter().take(SAMPLE) {
             let living = self.network.living();
             let asker = living[self.network.draw(living.len())];
-            let mut said = String::new();
-            // Messages may be lost still: what does not claim to be complete is asked for again.
-            let right = (0..4).any(|_| {
-                let key = Id::of(name.as_bytes());
-                let ticket = self.network.look_up(asker, key, Read::Key(100));
+            let mut right = false;
+            // Messages may be lost still, and arcs have to be known to be complete.
+            loop {
+                let ticket = self.network.look_up(asker, key, read.clone());
                 let deadline = self.network.now() + LOOKUP;
                 while self.network.result(ticket).is_none() && self.network.now() < deadline {
                     self.pass(PIECE / 10);
                 }
-                let outcome = self.network.result(ticket).cloned();
-                said = match outcome {
-                    Some(Ok(found)) => {
-                        let lives = self.network.node(*host).map(chord::Node::me);
-                        let listed = |peer: &chord::Peer| {
-                            found.reading.sources.len() == 1
-                                && found.reading.sources[0].publisher.is_same_life(peer)
-                        };
-                        if lives.map_or(found.reading.sources.is_empty(), listed) {
-                            return true;
+                let told = match self.network.result(ticket) {
+                    Some(Ok(Found { reading, .. })) => {
+                        let sources: BTreeSet<Said> = reading.sources.iter().map(said).collect();
+                        // Where keepers can't vouch for all of a word, whoever searches asks everybody.
+                        let vouched = reading.complete || matches!(read, Read::Search(_));
+                        right = sources == expected;
+                        if vouched && right {
+                            break;
                         }
-                        format!("{:?}", found.reading)
+                        format!("{reading:?}")
                     }
                     Some(Err(lost)) => lost.to_string(),
                     None => "no end".into(),
                 };
-                false
-            });
-            if !right {
-                self.fail(format!("{name:?} of p{host}, asked from p{asker}: {said}"));
+                self.pass(PIECE);
+                if self.network.now() >= if right { vouched_by } else { limit } {
+                    return self.fail(format!("{key:?}, asked from p{asker}: {told}, expected {expected:?}"));
+                }
             }
         }
     }
@@ -355,6 +352,10 @@ impl<'a> Player<'a> {
         let end = self.network.now() + time;
         loop {
             self.network.run(end.saturating_sub(self.network.now()).min(PIECE));
+            if self.network.now() >= self.inspected + INSPECTED {
+                self.inspected = self.network.now();
+                self.network.inspect_files();
+            }
             if let Some(trace) = &mut self.trace
                 && self.written.is_ok()
             {

@@ -3,8 +3,11 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use chord::Status;
+
 use crate::network::{Crash, Network, Weather};
 
+use super::edits::edits;
 use super::{Fault, Kind, Scenario};
 
 /// Hosts that a mix spares from ending: the friends of those that come back.
@@ -27,11 +30,13 @@ pub(super) enum Step {
     Flap(Vec<usize>, Duration, Duration),
     Heal,
     Weather(Weather),
+    /// Of a name out of so many.
+    Edit(usize),
     Ask,
 }
 
 /// Some of these, in drawn order.
-pub(super) fn shuffled(network: &mut Network, mut hosts: Vec<usize>) -> Vec<usize> {
+pub(super) fn shuffled<T>(network: &mut Network, mut hosts: Vec<T>) -> Vec<T> {
     for last in (1..hosts.len()).rev() {
         hosts.swap(last, network.draw(last + 1));
     }
@@ -44,6 +49,15 @@ fn some_of(network: &mut Network, share: f64) -> Vec<usize> {
     let mut hosts = shuffled(network, living);
     hosts.truncate(count);
     hosts
+}
+
+/// The members' hosts in the ring's order.
+fn ring(network: &Network) -> Vec<usize> {
+    let id = |host: &usize| network.node(*host).map(|node| node.me().id);
+    let is_member = |host: &usize| network.node(*host).is_some_and(|node| node.status() == Status::Member);
+    let mut ring: Vec<usize> = network.living().into_iter().filter(is_member).collect();
+    ring.sort_by_key(id);
+    ring
 }
 
 fn alternately(turn: usize) -> Crash {
@@ -126,6 +140,17 @@ pub(super) fn steps(network: &mut Network, scenario: &Scenario, fault: &Fault) -
                 steps.push((now, Step::Crash(host, Crash::Process)));
                 ends.push(Step::Restart(host, friends_of(host), true));
             }
+        }
+        Kind::Neighbors { count } => {
+            let ring = ring(network);
+            let first = network.draw(ring.len().max(1));
+            for host in ring.iter().cycle().skip(first).take((*count).min(ring.len())) {
+                steps.push((now, Step::Crash(*host, Crash::Process)));
+                ends.push(Step::Restart(*host, friends_of(*host), true));
+            }
+        }
+        Kind::Edit { each_second, names } => {
+            return edits(network, *each_second, *names, fault.lasts.unwrap_or_default());
         }
         Kind::Mix { count } => return mix(network, *count, fault.lasts.unwrap_or_default()),
     }

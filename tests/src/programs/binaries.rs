@@ -32,8 +32,8 @@ fn build() -> PathBuf {
     let test = std::env::current_exe().expect("this test is a file");
     let folder = test.parent().and_then(Path::parent).expect("a test lies in a folder of its profile");
     let above = folder.parent().expect("which lies in the target folder");
-    // Cargo marks the target folder itself so.
-    let (target, triple) = match above.join("CACHEDIR.TAG").exists() {
+    // Cargo keeps this in the target folder itself.
+    let (target, triple) = match above.join(".rustc_info.json").exists() {
         true => (above, None),
         false => (above.parent().expect("a triple's folder lies in the target folder"), above.file_name()),
     };

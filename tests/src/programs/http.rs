@@ -23,6 +23,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The answer to a request, all of it; `None` where it is not HTTP, or cut off.
+    pub fn parse(bytes: &[u8]) -> Option<Answer> {
+        parse(bytes, "GET")
+    }
+
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

@@ -91,9 +91,9 @@ fn the_commands_of_rest_md_answer_as_it_says() {
     let cluster = documented();
     // What the example of `PUT` uploads.
     std::fs::write(cluster.folder().join("report.pdf"), vec![b'r'; 48_213]).expect("a file");
-    let blocks = blocks("docs/rest.md");
+    let blocks = blocks("docs/api.md");
     let commands: Vec<usize> = (0..blocks.len()).filter(|&index| blocks[index].language == "sh").collect();
-    assert!(commands.len() >= 8, "docs/rest.md has {} commands", commands.len());
+    assert!(commands.len() >= 8, "docs/api.md has {} commands", commands.len());
     for index in commands {
         let command = &blocks[index].text;
         let answer = blocks.get(index + 1).unwrap_or_else(|| panic!("no answer is shown to {command}"));

@@ -26,7 +26,8 @@ fn grpcurl_lists_describes_and_calls() {
         let arguments = [&flags[..], fields, &[&address], command].concat();
         Tool::Grpcurl.run(cluster.folder(), &arguments)
     };
-    let always = ["grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"];
+    let always =
+        ["grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", "metrics.v1.MetricsService"];
     for peer in &cluster.peers {
         let addresses = addresses(peer);
         for (port, own) in [

@@ -18,6 +18,7 @@ use tonic::transport::{Channel, Server};
 use tonic::{Code, Streaming};
 
 use super::{Catalog, CatalogOptions};
+use crate::metrics::Metrics;
 
 const LONG: Duration = Duration::from_secs(20);
 const NOTICED: Duration = Duration::from_secs(2);
@@ -33,8 +34,10 @@ async fn serve_with(directory: &Path, digests: Option<&Path>) -> (CatalogService
         directory: directory.to_owned(),
         peer_name: "p1".to_owned(),
         rescan: Duration::from_secs(60),
+        keep: Duration::from_secs(600),
         hashers: 2,
         digests: digests.map(Path::to_owned),
+        metrics: Metrics::new(),
     };
     let catalog = Catalog::start(options, cancel.clone()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

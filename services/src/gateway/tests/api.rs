@@ -64,14 +64,72 @@ async fn node_and_ring_are_shown() {
 }
 
 #[tokio::test]
+async fn another_peer_is_shown_where_it_answers() {
+    let peer = Harness::new().await;
+    let node = peer.get("/api/v1/node?peer=p2").await.json();
+    assert_eq!((&node["name"], &node["addresses"]["gateway"]), (&json!("p2"), &json!("http://p2.test:8000")));
+    assert_eq!(peer.get("/api/v1/node?peer=").await.json()["name"], "p1");
+    let body = peer.get("/api/v1/node?peer=p9").await.problem(404, "peer-not-found");
+    assert_eq!(body["detail"], "No peer \"p9\" answers in this ring.");
+}
+
+#[tokio::test]
+async fn the_configuration_is_shown_with_its_origins() {
+    let peer = Harness::without_services().await;
+    let value =
+        |key: &str, value: &str, origin: &str| json!({ "key": key, "value": value, "origin": origin });
+    let values = [value("name", "p1", "file p1.toml"), value("ring", "chordial", "default")];
+    assert_eq!(peer.get("/api/v1/config").await.json(), json!({ "file": "p1.toml", "values": values }));
+    peer.get("/api/v1/config?x=1").await.problem(400, "bad-query");
+}
+
+#[tokio::test]
+async fn a_lookup_says_why_each_peer_was_asked() {
+    let peer = Harness::new().await;
+    let found = peer.get("/api/v1/lookup?name=report.pdf").await.json();
+    assert_eq!((&found["name"], &found["successor"]["name"]), (&json!("report.pdf"), &json!("p2")));
+    assert_eq!(found["arc"], json!({ "from": "31".repeat(20), "to": "32".repeat(20) }));
+    assert_eq!(found["route"]["peers"], json!(["p1", "p9", "p2"]));
+    let path = found["route"]["path"].as_array().unwrap();
+    let rules: Vec<&str> = path.iter().map(|hop| hop["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["asked", "closest-preceding", "owner"]);
+    let reason = path[2]["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("p5 did not answer. p2 follows") && reason.ends_with("p2 is responsible."),
+        "{reason}"
+    );
+    let of_key = peer.get(&format!("/api/v1/lookup?key={}", "9F".repeat(20))).await.json();
+    assert_eq!((&of_key["key"], &of_key["name"]), (&json!("9f".repeat(20)), &json!(null)));
+}
+
+#[tokio::test]
+async fn a_lookup_is_of_one_name_or_key() {
+    let peer = Harness::new().await;
+    let both = format!("name=a&key={}", "9f".repeat(20));
+    let long = format!("name={}", "a".repeat(300));
+    for (query, why) in [
+        ("", "name="),
+        ("name=&key=", "name="),
+        (both.as_str(), "one of the two"),
+        ("key=9f", "40 hexadecimal digits"),
+        ("key=zz", "40 hexadecimal digits"),
+        (long.as_str(), "300 bytes"),
+    ] {
+        let body = peer.get(&format!("/api/v1/lookup?{query}")).await.problem(400, "bad-query");
+        assert!(body["detail"].as_str().unwrap().contains(why), "{query}: {body}");
+    }
+    peer.get("/api/v1/lookup?name=busy.txt").await.problem(429, "too-many-requests");
+}
+
+#[tokio::test]
 async fn those_who_run_it_can_ask_how_it_is() {
     let peer = Harness::new().await;
     assert_eq!(peer.get("/livez").await.body, b"ok\n");
     assert_eq!(peer.get("/readyz").await.status, 200);
-    assert_eq!(peer.get("/version").await.json()["name"], "chord-peer");
-    let page = peer.get("/").await;
+    let version: serde_json::Value = serde_json::from_slice(&peer.get("/version").await.body).unwrap();
+    assert_eq!(version["name"], "chord-peer");
+    let page = peer.get("/text").await;
     assert!(String::from_utf8(page.body.clone()).unwrap().contains("as seen from here: 1."), "{page:?}");
-    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
     peer.get("/secret-name").await;
     let metrics = String::from_utf8(peer.get("/metrics").await.body).unwrap();
     for line in [
@@ -97,10 +155,37 @@ async fn those_who_run_it_can_ask_how_it_is() {
 }
 
 #[tokio::test]
+async fn the_pages_show_what_they_are_given_as_text() {
+    let peer = Harness::new().await;
+    let shell = String::from_utf8(peer.get("/").await.body).unwrap();
+    assert!(shell.contains("<title>p1 · Chordial</title>") && !shell.contains("{{"), "{shell}");
+    assert!(shell.contains("<noscript><meta http-equiv=\"refresh\" content=\"0; url=text\">"), "{shell}");
+    for key in ["q", "name", "lookup"] {
+        let page = peer.get(&format!("/text?{key}=%3Cimg%20src=x%3E%22%E2%80%AE")).await;
+        let text = String::from_utf8(page.body.clone()).unwrap();
+        assert_eq!(page.status, 200, "{key}");
+        assert!(text.contains("value=\"&lt;img src=x&gt;&quot;\\u{202e}\""), "{key}: {text}");
+        assert!(!text.contains("<img") && !text.contains('\u{202e}'), "{key}: {text}");
+    }
+    let found = String::from_utf8(peer.get("/text?q=report").await.body).unwrap();
+    assert!(found.contains("/files/docs/report.pdf\">"), "{found}");
+    let way = String::from_utf8(peer.get("/text?lookup=report.pdf").await.body).unwrap();
+    assert!(
+        way.contains("Who is responsible for report.pdf") && way.contains("<th scope=\"col\">Why</th>"),
+        "{way}"
+    );
+}
+
+#[tokio::test]
 async fn a_peer_that_is_no_member_says_so() {
     let peer = Harness::new().await;
     peer.fakes.knobs.state.store(NodeState::Joining.into(), Ordering::Relaxed);
-    for path in ["/readyz", "/api/v1/files/report.pdf", "/api/v1/files/report.pdf/content"] {
+    for path in [
+        "/readyz",
+        "/api/v1/files/report.pdf",
+        "/api/v1/files/report.pdf/content",
+        "/api/v1/lookup?name=report.pdf",
+    ] {
         let answer = peer.get(path).await;
         answer.problem(503, "not-member");
         assert_eq!(answer.header("retry-after"), Some("2"), "{path}");

@@ -105,9 +105,10 @@ async fn a_client_that_reads_nothing_is_cut_off_and_the_holder_freed() {
 
 #[tokio::test]
 async fn clients_that_read_nothing_hold_up_nobody() {
-    let peer = Harness::new().await;
+    // A quarter of them is for one address.
+    let peer = Harness::with(Limits { max_downloads: 96, ..Limits::default() }).await;
     let mut stalled = Vec::new();
-    for _ in 0..50 {
+    for _ in 0..20 {
         let mut stream = peer.connect().await;
         stream.write_all(b"GET /files/big.bin HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
         timeout(PATIENCE, stream.read_u8()).await.expect("no response").unwrap();
@@ -154,17 +155,69 @@ async fn a_slow_reader_gets_everything() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_their_turn() {
-    let peer = Harness::with(Limits { max_connections: 1, ..Limits::default() }).await;
-    let mut first = peer.connect().await;
-    first.write_all(REQUEST).await.unwrap();
-    one_response(&mut first).await;
-    let mut second = peer.connect().await;
-    second.write_all(REQUEST).await.unwrap();
-    let early = timeout(Duration::from_millis(200), second.read_u8()).await;
-    assert!(early.is_err(), "the second connection was served beside the first");
-    drop(first);
-    assert!(one_response(&mut second).await.starts_with("HTTP/1.1 200"));
+async fn a_newcomer_takes_the_place_of_the_one_that_is_idle_for_longest() {
+    // A quarter of them is for one address.
+    let peer = Harness::with(Limits { max_connections: 12, ..Limits::default() }).await;
+    let mut waiting = peer.connect().await;
+    waiting.write_all(b"GET /files/big.bin HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+    timeout(PATIENCE, waiting.read_u8()).await.expect("no response").unwrap();
+    let mut silent = peer.connect().await;
+    let mut idle = peer.connect().await;
+    for stream in [&mut idle, &mut peer.connect().await] {
+        stream.write_all(REQUEST).await.unwrap();
+        assert!(one_response(stream).await.starts_with("HTTP/1.1 200"));
+    }
+    assert!(closed(&mut silent).await < Duration::from_secs(3), "the silent one has kept its place");
+    idle.write_all(REQUEST).await.unwrap();
+    one_response(&mut idle).await;
+    assert!(timeout(PATIENCE, waiting.read_u8()).await.expect("no bytes").is_ok(), "it was busy");
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_slowed_down_then_refused() {
+    let limits = Limits { requests_per_second: 10, requests_burst: 5, ..Limits::default() };
+    let peer = Harness::with(limits).await;
+    let since = Instant::now();
+    for _ in 0..8 {
+        assert_eq!(peer.get("/livez").await.status, 200);
+    }
+    assert!(since.elapsed() >= Duration::from_millis(250), "{:?}", since.elapsed());
+    let many = futures::future::join_all((0..40).map(|_| peer.get("/livez"))).await;
+    let refused: Vec<_> = many.iter().filter(|answer| answer.status != 200).collect();
+    assert!((10..=35).contains(&refused.len()), "{} were refused", refused.len());
+    refused[0].problem(429, "too-many-requests");
+    assert_eq!(refused[0].header("retry-after"), Some("1"));
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_has_to_arrive_in_time() {
+    let body_timeout = Duration::from_millis(200);
+    let peer = Harness::with(Limits { body_timeout, ..Limits::default() }).await;
+    let since = Instant::now();
+    let answer = peer.raw("GET /livez HTTP/1.1\r\nhost: t\r\ncontent-length: 100\r\n\r\nhalf").await;
+    answer.problem(408, "body-timeout");
+    assert!(since.elapsed() >= body_timeout && since.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn one_address_leaves_some_downloads_for_others() {
+    let peer = Harness::with(Limits { max_downloads: 12, ..Limits::default() }).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut stream = peer.connect().await;
+        stream.write_all(b"GET /files/big.bin HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+        timeout(PATIENCE, stream.read_u8()).await.expect("no response").unwrap();
+        held.push(stream);
+    }
+    peer.get("/files/docs/report.pdf").await.problem(429, "too-many-requests");
+    assert_eq!(peer.get("/livez").await.status, 200);
+    held.pop();
+    let free = async {
+        while peer.get("/files/docs/report.pdf").await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, free).await.expect("a download that was ended still counts");
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! A chord and a transfer service with fixed contents, on loopback.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use chordial_proto::catalog_v1::File;
+use chordial_proto::chord_v1::chord_service_server::{ChordService, ChordServiceServer};
+use chordial_proto::chord_v1::find_successor_request::Target;
 use chordial_proto::chord_v1::index_service_server::{IndexService, IndexServiceServer};
 use chordial_proto::chord_v1::node_service_server::{NodeService, NodeServiceServer};
 use chordial_proto::chord_v1::*;
@@ -18,8 +20,9 @@ use chordial_proto::transfer_v1::{
 };
 use futures::{Stream, StreamExt, stream};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Channel, Endpoint, Server};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
+use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status};
 
 /// 2026-11-22T09:30:00Z.
@@ -38,12 +41,22 @@ pub struct Knobs {
     pub asked: Mutex<Vec<String>>,
     /// Pages that were asked for: limit, cursor, peer.
     pub pages: Mutex<Vec<(u32, String, String)>>,
+    /// What was searched for: query, limit, cursor.
+    pub searches: Mutex<Vec<(String, u32, String)>>,
+    /// The standing searches, to which tests send; closed where the gateway has let go of one.
+    pub watchers: Mutex<Vec<UnboundedSender<WatchSearchResponse>>>,
+    /// What each call to the chord or transfer service had for `traceparent` and `tracestate`.
+    pub traces: Mutex<Vec<(String, String)>>,
+    /// The readers of events, with the id that each had seen last; as `watchers`.
+    pub readers: Mutex<Vec<(String, UnboundedSender<WatchEventsResponse>)>>,
     /// Times that the ring was asked for.
     pub walks: AtomicU64,
     /// Bytes of `big.bin` that were sent.
     pub big_sent: AtomicU64,
     /// Its transfer was given up.
     pub big_dropped: AtomicBool,
+    /// The port at which the holders of some names say, or seem to say, that their bytes are.
+    pub victim: AtomicU16,
 }
 
 /// The running fakes.
@@ -58,16 +71,35 @@ impl Fakes {
         let knobs = Arc::new(Knobs::default());
         knobs.state.store(NodeState::Member.into(), Ordering::Relaxed);
         let transfer = Transfer { knobs: knobs.clone() };
-        let transfer = listen(Server::builder().add_service(TransferServiceServer::new(transfer))).await;
-        let chord = Chord { knobs: knobs.clone(), transfer: transfer.clone() };
+        let note = {
+            let knobs = knobs.clone();
+            move |request: Request<()>| {
+                let text = |name| {
+                    request.metadata().get(name).map_or("", |value| value.to_str().unwrap()).to_owned()
+                };
+                knobs.traces.lock().unwrap().push((text("traceparent"), text("tracestate")));
+                Ok(request)
+            }
+        };
+        let (listener, transfer_url) = bind().await;
+        let transfer = TransferServiceServer::with_interceptor(transfer, note.clone());
+        serve(listener, Server::builder().add_service(transfer));
+        let (listener, chord_url) = bind().await;
+        let chord = Chord {
+            knobs: knobs.clone(),
+            transfer: transfer_url.clone(),
+            address: chord_url.trim_start_matches("http://").to_owned(),
+        };
         let services = Server::builder()
-            .add_service(NodeServiceServer::new(chord.clone()))
-            .add_service(IndexServiceServer::new(chord));
-        Self { knobs, chord: listen(services).await, transfer }
+            .add_service(ChordServiceServer::with_interceptor(chord.clone(), note.clone()))
+            .add_service(NodeServiceServer::with_interceptor(chord.clone(), note.clone()))
+            .add_service(IndexServiceServer::with_interceptor(chord, note));
+        serve(listener, services);
+        Self { knobs, chord: chord_url, transfer: transfer_url }
     }
 
-    pub fn chord(&self) -> Channel {
-        Endpoint::from_shared(self.chord.clone()).unwrap().connect_lazy()
+    pub fn chord(&self) -> Endpoint {
+        Endpoint::from_shared(self.chord.clone()).unwrap()
     }
 
     pub fn transfer(&self) -> Endpoint {
@@ -75,14 +107,17 @@ impl Fakes {
     }
 }
 
-async fn listen(router: tonic::transport::server::Router) -> String {
+async fn bind() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
-    url
+    (listener, url)
 }
 
-fn peer(name: &str) -> Peer {
+fn serve(listener: TcpListener, router: tonic::transport::server::Router) {
+    tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
+}
+
+pub fn peer(name: &str) -> Peer {
     let id = vec![name.as_bytes()[1]; 20];
     Peer { id, address: format!("{name}.test:7300"), incarnation: 1, name: name.to_owned() }
 }
@@ -95,6 +130,8 @@ fn digest(of: &[u8]) -> Vec<u8> {
 struct Chord {
     knobs: Arc<Knobs>,
     transfer: String,
+    /// All holders' chord service: the fake answers for each of them.
+    address: String,
 }
 
 impl Chord {
@@ -112,15 +149,22 @@ impl Chord {
             digest: digest(content),
             ..Entry::default()
         };
-        let (publisher, services) = (Some(peer(holder)), Some(self.services(holder)));
+        let publisher = Some(Peer { address: self.address.clone(), ..peer(holder) });
+        let services = Some(self.services(holder));
         Source { publisher, services, entry: Some(entry), alive: true }
     }
 
-    /// As `source`, of a peer whose transfer port refuses.
+    /// As `source`, of a peer whose ports refuse.
     fn unreachable(&self, holder: &str, name: &str) -> Source {
         let mut source = self.source(holder, name, "docs/report.pdf", REPORT);
+        source.publisher.as_mut().unwrap().address = "127.0.0.1:1".to_owned();
         source.services.as_mut().unwrap().transfer = "http://127.0.0.1:1".to_owned();
         source
+    }
+
+    fn hit(&self, name: &str) -> NamedSources {
+        let sources = vec![self.source("p2", name, "docs/report.pdf", REPORT)];
+        NamedSources { name: name.to_owned(), key: vec![0x9f; 20], sources, total: 1 }
     }
 
     fn member(&self) -> Result<(), Status> {
@@ -130,12 +174,12 @@ impl Chord {
         }
     }
 
-    fn node(&self) -> NodeInfo {
+    fn node(&self, name: &str) -> NodeInfo {
         NodeInfo {
-            peer: Some(peer("p1")),
+            peer: Some(peer(name)),
             ring: "chordial".to_owned(),
             state: self.knobs.state.load(Ordering::Relaxed),
-            services: Some(self.services("p1")),
+            services: Some(self.services(name)),
             successors: vec![peer("p2"), peer("p3")],
             owned: 10,
             replicas: 20,
@@ -148,13 +192,35 @@ impl Chord {
 
 #[tonic::async_trait]
 impl NodeService for Chord {
-    async fn get_node(&self, _: Request<GetNodeRequest>) -> Result<Response<GetNodeResponse>, Status> {
-        Ok(Response::new(GetNodeResponse { node: Some(self.node()) }))
+    async fn get_published(
+        &self,
+        request: Request<GetPublishedRequest>,
+    ) -> Result<Response<GetPublishedResponse>, Status> {
+        let name = request.into_inner().name;
+        let receipts = match name.as_str() {
+            "" => Vec::new(),
+            "report.pdf" => {
+                vec![Receipt { name, keepers: vec![peer("p1"), peer("p2")], pending: vec![peer("p3")] }]
+            }
+            _ => return Err(Status::not_found(format!("this peer shares no file named {name:?}"))),
+        };
+        let publishing =
+            Publishing { files: 12, keys: 57, acknowledged: 55, refusing: vec![peer("p3")], late_ms: 1_500 };
+        Ok(Response::new(GetPublishedResponse { publishing: Some(publishing), receipts }))
+    }
+
+    async fn get_node(&self, request: Request<GetNodeRequest>) -> Result<Response<GetNodeResponse>, Status> {
+        let name = match request.get_ref().peer.as_str() {
+            "" => "p1",
+            "p2" => "p2",
+            other => return Err(Status::not_found(format!("no peer {other:?} answers in this ring"))),
+        };
+        Ok(Response::new(GetNodeResponse { node: Some(self.node(name)), clock_ms: 0 }))
     }
 
     async fn get_ring(&self, _: Request<GetRingRequest>) -> Result<Response<GetRingResponse>, Status> {
         let one = RingPeer {
-            node: Some(self.node()),
+            node: Some(self.node("p1")),
             peer: Some(peer("p1")),
             share: 0.25,
             state: PeerState::Member.into(),
@@ -174,6 +240,14 @@ impl NodeService for Chord {
             replicas: Some(replicas),
             list_length: 8,
         }))
+    }
+
+    async fn diagnose(&self, _: Request<DiagnoseRequest>) -> Result<Response<DiagnoseResponse>, Status> {
+        Err(Status::unimplemented("no gateway asks for that"))
+    }
+
+    async fn dial_back(&self, _: Request<DialBackRequest>) -> Result<Response<DialBackResponse>, Status> {
+        Err(Status::unimplemented("no gateway asks for that"))
     }
 
     async fn get_kept(&self, _: Request<GetKeptRequest>) -> Result<Response<GetKeptResponse>, Status> {
@@ -207,10 +281,76 @@ impl NodeService for Chord {
             next: String::new(),
         }))
     }
+
+    type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<WatchEventsResponse, Status>> + Send>>;
+
+    async fn watch_events(
+        &self,
+        request: Request<WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        let after = request.into_inner().after;
+        if after == "full" {
+            return Err(Status::resource_exhausted("128 follow the events of this peer already"));
+        }
+        let (sender, receiver) = unbounded_channel();
+        let begin = EventsBegin { peer: Some(peer("p1")), peers: 3, watched: 1, reset: after == "old" };
+        let event = Some(watch_events_response::Event::Begin(begin));
+        let begun = WatchEventsResponse { id: "7-1".to_owned(), at_ms: 0, event };
+        sender.send(begun).map_err(|_| Status::internal("nobody listens"))?;
+        self.knobs.readers.lock().unwrap().push((after, sender));
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(receiver).map(Ok))))
+    }
 }
 
 #[tonic::async_trait]
 impl IndexService for Chord {
+    async fn search(&self, request: Request<SearchRequest>) -> Result<Response<SearchResponse>, Status> {
+        let SearchRequest { query, limit, cursor } = request.into_inner();
+        self.knobs.searches.lock().unwrap().push((query.clone(), limit, cursor.clone()));
+        self.member()?;
+        understood(&query)?;
+        if cursor == "nonsense" {
+            return Err(Status::invalid_argument("the cursor is none of ours"));
+        }
+        let hits = match query.as_str() {
+            "nothing" => Vec::new(),
+            _ => vec![self.hit("report.pdf")],
+        };
+        let whole = query != "unsure";
+        Ok(Response::new(SearchResponse {
+            total: hits.len() as u64,
+            hits,
+            next: if limit == 1 { "more".to_owned() } else { String::new() },
+            complete: whole,
+            asked: 3,
+            answered: if whole { 3 } else { 2 },
+            silent: if whole { Vec::new() } else { vec![peer("p5")] },
+            corrected: query == "reprot",
+            elapsed_us: 310,
+        }))
+    }
+
+    type WatchSearchStream = Pin<Box<dyn Stream<Item = Result<WatchSearchResponse, Status>> + Send>>;
+
+    async fn watch_search(
+        &self,
+        request: Request<WatchSearchRequest>,
+    ) -> Result<Response<Self::WatchSearchStream>, Status> {
+        self.member()?;
+        understood(&request.into_inner().query)?;
+        let (sender, receiver) = unbounded_channel();
+        let stands = WatchSearchResponse { hits: Vec::new(), complete: true };
+        sender.send(stands).map_err(|_| Status::internal("nobody listens"))?;
+        self.knobs.watchers.lock().unwrap().push(sender);
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(receiver).map(Ok))))
+    }
+
+    type ScanStream = futures::stream::Empty<Result<ScanResponse, Status>>;
+
+    async fn scan(&self, _: Request<ScanRequest>) -> Result<Response<Self::ScanStream>, Status> {
+        Err(Status::unimplemented("search"))
+    }
+
     async fn find(&self, request: Request<FindRequest>) -> Result<Response<FindResponse>, Status> {
         let name = request.into_inner().name;
         self.knobs.asked.lock().unwrap().push(name.clone());
@@ -228,11 +368,27 @@ impl IndexService for Chord {
             "moved.txt" => {
                 vec![self.unreachable("p2", &name), self.source("p3", &name, "gone", REPORT), here("p4")]
             }
+            // Somebody else's host; and a port of its own that the peer itself does not name.
+            "elsewhere.txt" | "misnamed.txt" => {
+                let mut source = here("p2");
+                let host = if name == "elsewhere.txt" { "localhost" } else { "127.0.0.1" };
+                let port = self.knobs.victim.load(Ordering::Relaxed);
+                source.services.as_mut().unwrap().transfer = format!("http://{host}:{port}");
+                vec![source]
+            }
+            // A peer that nobody is: its own word at its own address is missing.
+            "made-up.txt" => {
+                let mut source = here("p2");
+                source.publisher.as_mut().unwrap().address = "localhost:1".to_owned();
+                let port = self.knobs.victim.load(Ordering::Relaxed);
+                source.services.as_mut().unwrap().transfer = format!("http://localhost:{port}");
+                vec![source]
+            }
             "lost.txt" => vec![self.unreachable("p2", &name)],
             "stale.txt" => vec![self.source("p2", &name, "docs/report.pdf", b"0123456789, once")],
             _ => vec![here("p2")],
         };
-        let hop = |name| Hop { peer: Some(peer(name)), elapsed_us: 5 };
+        let hop = |name| Hop { peer: Some(peer(name)), elapsed_us: 5, ..Hop::default() };
         let failed = if name == "unsure.txt" { vec![peer("p5")] } else { Vec::new() };
         Ok(Response::new(FindResponse {
             key: vec![0x9f; 20],
@@ -253,9 +409,8 @@ impl IndexService for Chord {
         if cursor == "nonsense" {
             return Err(Status::invalid_argument("the cursor is none of ours"));
         }
-        let sources = vec![self.source("p2", "report.pdf", "docs/report.pdf", REPORT)];
-        let named = NamedSources { name: "report.pdf".to_owned(), key: vec![0x9f; 20], sources, total: 1 };
-        Ok(Response::new(ListNamesResponse { files: vec![named], next: "more".to_owned(), complete: true }))
+        let files = vec![self.hit("report.pdf")];
+        Ok(Response::new(ListNamesResponse { files, next: "more".to_owned(), complete: true }))
     }
 
     async fn renew(&self, _: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
@@ -281,6 +436,104 @@ impl IndexService for Chord {
     async fn compare(&self, _: Request<CompareRequest>) -> Result<Response<CompareResponse>, Status> {
         Err(between_peers())
     }
+}
+
+#[tonic::async_trait]
+impl ChordService for Chord {
+    async fn find_successor(
+        &self,
+        request: Request<FindSuccessorRequest>,
+    ) -> Result<Response<FindSuccessorResponse>, Status> {
+        self.member()?;
+        let (name, key) = match request.into_inner().target.unwrap() {
+            Target::Key(key) => (String::new(), key),
+            Target::Name(name) if name == "busy.txt" => {
+                return Err(Status::resource_exhausted("too many lookups"));
+            }
+            Target::Name(name) if name.len() > 255 => {
+                return Err(Status::invalid_argument("the name has 300 bytes"));
+            }
+            Target::Name(name) => (name, vec![0x32; 20]),
+        };
+        let hop = |name, rule: HopRule| Hop { peer: Some(peer(name)), rule: rule.into(), ..Hop::default() };
+        let path = vec![
+            hop("p1", HopRule::Asker),
+            Hop { elapsed_us: 310, ..hop("p9", HopRule::ClosestPreceding) },
+            Hop { elapsed_us: 290, named_by: 1, failed: 1, ..hop("p2", HopRule::Successor) },
+        ];
+        Ok(Response::new(FindSuccessorResponse {
+            key,
+            name,
+            successor: Some(peer("p2")),
+            arc_from: peer("p1").id,
+            keepers: vec![peer("p2"), peer("p3")],
+            route: Some(Route { hops: 2, path, elapsed_us: 840, failed: vec![peer("p5")] }),
+        }))
+    }
+
+    async fn join(&self, _: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn stabilize(&self, _: Request<StabilizeRequest>) -> Result<Response<StabilizeResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn notify(&self, _: Request<NotifyRequest>) -> Result<Response<NotifyResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn poke(&self, _: Request<PokeRequest>) -> Result<Response<PokeResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn reunite(&self, _: Request<ReuniteRequest>) -> Result<Response<ReuniteResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn gossip(&self, _: Request<GossipRequest>) -> Result<Response<GossipResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn contacts(&self, _: Request<ContactsRequest>) -> Result<Response<ContactsResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn ping(&self, _: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn relay(&self, _: Request<RelayRequest>) -> Result<Response<RelayResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn relayed(&self, _: Request<RelayedRequest>) -> Result<Response<RelayedResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn notify_for(&self, _: Request<NotifyForRequest>) -> Result<Response<NotifyForResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn leave(&self, _: Request<LeaveRequest>) -> Result<Response<LeaveResponse>, Status> {
+        Err(between_peers())
+    }
+
+    async fn next_hop(&self, _: Request<NextHopRequest>) -> Result<Response<NextHopResponse>, Status> {
+        Err(between_peers())
+    }
+}
+
+/// Refuses what is no query, and those that come when there is too much to do.
+fn understood(query: &str) -> Result<(), Status> {
+    let mut busy = Status::resource_exhausted("too many searches");
+    match query {
+        "\"open" => return Err(Status::invalid_argument("the quote before \"open\" is never closed")),
+        "busy" => {}
+        "very busy" => drop(busy.metadata_mut().insert("grpc-retry-pushback-ms", "2500".parse().unwrap())),
+        _ => return Ok(()),
+    }
+    Err(busy)
 }
 
 fn between_peers() -> Status {

@@ -1,5 +1,7 @@
 //! Bytes: of the peer's own files, and of files fetched from others.
 
+use std::sync::atomic::Ordering;
+
 use super::Harness;
 use super::fakes::REPORT;
 
@@ -45,6 +47,15 @@ async fn a_page_is_saved_and_not_shown() {
     let answer = peer.get("/files/new.html").await;
     assert!(answer.header("content-disposition").unwrap().starts_with("attachment"), "{answer:?}");
     assert!(answer.header("etag").unwrap().starts_with("W/"), "no digest yet");
+    let shown = peer.get(OWN).await;
+    assert_eq!(shown.header("content-disposition"), None);
+    let saved = peer.get(&format!("{OWN}?save")).await;
+    assert!(
+        saved.header("content-disposition").unwrap().starts_with("attachment; filename=\"report.pdf\""),
+        "{saved:?}"
+    );
+    assert_eq!(saved.body, shown.body);
+    peer.get(&format!("{OWN}?other")).await.problem(400, "bad-query");
 }
 
 #[tokio::test]
@@ -115,4 +126,23 @@ async fn a_transfer_that_breaks_off_is_no_complete_answer() {
     let answer = peer.get("/files/rotten.bin").await;
     assert_eq!((answer.status, answer.header("content-length")), (200, Some("10")));
     assert!(answer.body.len() < 10, "{answer:?}");
+}
+
+#[tokio::test]
+async fn no_address_is_dialled_that_is_not_the_holders_own() {
+    let peer = Harness::new().await;
+    for (name, why) in [
+        ("elsewhere.txt", "not its own host 127.0.0.1"),
+        ("misnamed.txt", "does not say that its transfer service is at"),
+        ("made-up.txt", "nothing answers at http://localhost:1"),
+    ] {
+        let victim = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        peer.fakes.knobs.victim.store(victim.local_addr().unwrap().port(), Ordering::Relaxed);
+        let answer = peer.get(&format!("/api/v1/files/{name}/content")).await;
+        let body = answer.problem(502, "holder-failed");
+        assert!(body["detail"].as_str().unwrap().contains(why), "{body}");
+        // It has answered: whoever was dialled would stand in the queue.
+        let dialled = futures::poll!(std::pin::pin!(victim.accept()));
+        assert!(dialled.is_pending(), "{name}: {dialled:?}");
+    }
 }

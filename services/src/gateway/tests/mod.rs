@@ -3,8 +3,15 @@
 mod api;
 mod bad_input;
 mod connections;
+mod events;
 mod fakes;
 mod file_bytes;
+mod http;
+mod metrics;
+mod openapi;
+mod origins;
+mod reader;
+mod search;
 mod uploads;
 
 use std::net::SocketAddr;
@@ -14,9 +21,10 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::{Limits, Metrics, Options, serve};
+use crate::config::{Setting, Shown};
 use fakes::Fakes;
 
 /// No step of a test takes longer.
@@ -50,16 +58,54 @@ impl Harness {
     /// Nothing answers at its services' ports.
     async fn without_services() -> Self {
         let nobody = Endpoint::from_static("http://127.0.0.1:1");
-        Self::over(Fakes::start().await, nobody.connect_lazy(), nobody, Limits::default()).await
+        Self::over(Fakes::start().await, nobody.clone(), nobody, Limits::default()).await
     }
 
-    async fn over(fakes: Fakes, chord: Channel, transfer: Endpoint, limits: Limits) -> Self {
+    async fn over(fakes: Fakes, chord: Endpoint, transfer: Endpoint, limits: Limits) -> Self {
+        Self::start(fakes, chord, transfer, limits, &[], &[]).await
+    }
+
+    /// It answers for these names, and pages of these origins.
+    async fn open_to(hosts: &[&str], origins: &[&str]) -> Self {
+        let fakes = Fakes::start().await;
+        let (chord, transfer) = (fakes.chord(), fakes.transfer());
+        Self::start(fakes, chord, transfer, Limits::default(), hosts, origins).await
+    }
+
+    async fn start(
+        fakes: Fakes,
+        chord: Endpoint,
+        transfer: Endpoint,
+        limits: Limits,
+        hosts: &[&str],
+        origins: &[&str],
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
         let (peer_name, metrics) = ("p1".to_owned(), Metrics::new());
         let url = "http://p1.test:8000".to_owned();
-        let options = Options { chord, transfer, peer_name, url, limits, metrics };
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        let (hosts, cors_origins) = (texts(hosts), texts(origins));
+        let catalog = Endpoint::from_static("http://127.0.0.1:1");
+        let service_hosts = chord_client::ServiceHosts::default();
+        let setting =
+            |key, value: &str, origin: &str| Setting { key, value: value.into(), origin: origin.into() };
+        let settings = vec![setting("name", "p1", "p1.toml"), setting("ring", "chordial", "default")];
+        let config = Shown { file: Some("p1.toml".into()), settings };
+        let options = Options {
+            chord,
+            catalog,
+            transfer,
+            peer_name,
+            url,
+            hosts,
+            cors_origins,
+            limits,
+            metrics,
+            service_hosts,
+            config,
+        };
         let served = tokio::spawn(serve(listener, options, cancel.clone()));
         Self { address, fakes, cancel, served }
     }

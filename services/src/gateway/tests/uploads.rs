@@ -14,6 +14,7 @@ use tonic::transport::{Endpoint, Server};
 use super::fakes::Fakes;
 use super::{Answer, Harness, PATIENCE};
 use crate::gateway::Limits;
+use crate::metrics::Metrics;
 use crate::transfer::{self, UploadOptions};
 
 const ANY: UploadOptions = UploadOptions { max_uploads: 8, max_size: 0, quota: 0 };
@@ -31,6 +32,7 @@ async fn taking(root: &Path, uploads: UploadOptions, limits: Limits) -> Harness 
         max_downloads: 8,
         stall: Duration::from_secs(20),
         uploads: Some(uploads),
+        metrics: Metrics::new(),
     };
     let (_, service) = transfer::services(options).unwrap();
     let incoming = TcpListenerStream::new(listener);
