@@ -582,3 +582,34 @@ fn a_killed_process_is_given_up_within_two_seconds_and_a_silent_host_within_twel
         assert!(how == Crash::Process || taken[0] >= Duration::from_secs(6), "{how:?}: {taken:?}");
     }
 }
+
+#[test]
+fn a_peer_that_comes_back_at_once_sends_digests_and_no_entries() {
+    let config = Config { lease: Duration::from_secs(9), ..Config::default() };
+    let weather =
+        Weather { latency: Duration::from_micros(50)..Duration::from_millis(2), ..Weather::default() };
+    let names: Vec<String> = (0..90).map(|n| format!("file {n}.txt")).collect();
+    let files = |host: usize| names[host * 30..][..30].iter().map(String::as_str).collect::<Vec<_>>();
+    let published = |network: &Network| network.nodes().all(|node| node.publisher().pending() == 0);
+    // In 55, 71, 77, 83, 151 and 188 one of its keepers took its entries to be kept elsewhere.
+    for seed in 0..200 {
+        let mut network = Network::new(seed, config.clone(), weather.clone());
+        for host in 0..3 {
+            network.start(if host == 0 { &[] } else { &[0] });
+        }
+        network.settle(MINUTE);
+        (0..3).for_each(|host| network.share(host, &files(host), &[]));
+        network.until("all is published", MINUTE, published);
+        network.run(Duration::from_secs(4));
+        network.crash(1, Crash::Process);
+        let away = network.draw(400) as u64;
+        network.run(Duration::from_millis(away));
+        network.keep_trace();
+        network.restart(1, &[0, 2], &[0, 2]);
+        network.share(1, &files(1), &[]);
+        network.until("it is published again", MINUTE, published);
+        let of_it = || network.trace().lines().filter(|line| line.contains(" p1 > Call "));
+        assert!(of_it().any(|line| line.contains("request: Renew ")), "seed {seed}");
+        assert_eq!(of_it().find(|line| line.contains("request: Publish(")), None, "seed {seed}");
+    }
+}
