@@ -25,6 +25,7 @@ impl Node {
         self.keeper = Keeper::default();
         self.publisher = Publisher::default();
         self.complete = None;
+        self.followed = true;
         self.kept_from.clear();
         self.kept_lately = None;
         self.doubts.clear();

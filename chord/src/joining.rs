@@ -352,17 +352,16 @@ impl Node {
 
     /// `member` stands right before us and has just told us its successors.
     fn become_member(&mut self, member: Peer, successors: Vec<Peer>, out: &mut Vec<Output>) {
-        // Behind all others comes the member itself: in a small ring it is a successor, too.
-        let others = successors.into_iter().filter(|peer| peer.id != self.me.id);
-        let others: Vec<Peer> = others.chain([member.clone()]).collect();
+        let others: Vec<Peer> = successors.into_iter().filter(|peer| peer.id != self.me.id).collect();
         let slips = self.config.slips;
         match others.split_first() {
             Some((head, _)) if slips.join_unchecked => self.successors.adopt(head, &[]),
             Some((head, tail)) => self.successors.adopt_with(head, tail, slips),
-            None => {}
+            None => self.successors.adopt(&member, &[]),
         }
         self.predecessor.get_or_insert_with(|| member.clone());
-        others.iter().for_each(|peer| self.contacts.note(peer));
+        others.iter().chain([&member]).for_each(|peer| self.contacts.note(peer));
+        self.followed = false;
         self.complete = None;
         self.owes = Some(member.clone());
         out.push(Output::Event(Event::Joined(member)));

@@ -127,6 +127,10 @@ impl Node {
             .filter(|peer| peer.id.is_between(self.me.id, head.id) && self.is_worth_asking(peer));
         let knows_us = neighbors.predecessor.as_ref().is_some_and(|peer| peer.is_same_life(&self.me));
         self.last_seen = Some((head.clone(), neighbors));
+        if !self.followed {
+            self.followed = true;
+            self.drive_publisher(out);
+        }
         match closer {
             Some(peer) if self.config.slips.stabilize_unchecked => self.adopt_unasked(peer, out),
             Some(peer) => self.adopt_next(peer, out),

@@ -50,6 +50,9 @@ pub struct Node {
     pub(crate) notifier: Option<Peer>,
     /// What the successor's neighbours were last time.
     pub(crate) last_seen: Option<(Peer, Neighbors)>,
+    /// A successor has told its neighbours since this peer became a member. Until then its list may be one short: in a
+    /// small ring the member that let it in is its successor, too.
+    pub(crate) followed: bool,
     /// Time between stabilize rounds now.
     pub(crate) pace: Duration,
     /// Rounds of fixing fingers without a change.
@@ -103,6 +106,7 @@ impl Node {
             operation: None,
             notifier: None,
             last_seen: None,
+            followed: false,
             finger_rounds: 0,
             joining: Joining::default(),
             door: Door::default(),
@@ -138,6 +142,7 @@ impl Node {
         if let Some((head, tail)) = successors.split_first() {
             node.successors.adopt(head, tail);
         }
+        node.followed = true;
         contacts.iter().for_each(|peer| node.contacts.note(peer));
         node
     }

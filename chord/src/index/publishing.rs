@@ -13,7 +13,9 @@ const SOON: Duration = Duration::from_millis(1);
 impl Node {
     /// Does what there is to do for the own entries. Called whenever something has changed.
     pub(crate) fn drive_publisher(&mut self, out: &mut Vec<Output>) {
-        if self.status != Status::Member || !self.watching {
+        // Whoever is told too early which arcs it keeps drops what it has of the others.
+        let knows_successors = self.followed || self.successors.first().is_none();
+        if self.status != Status::Member || !self.watching || !knows_successors {
             return;
         }
         if !self.placing

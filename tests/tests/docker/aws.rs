@@ -1,0 +1,1 @@
+//! `deploy/aws` against a mock of AWS, with the hosts of a lab as its machines.

@@ -1,0 +1,1 @@
+//! The commands of docs/entrega/, run as they are written there.

@@ -1,0 +1,1 @@
+//! The image, what it holds, and how it runs; what linters say of deploy/.

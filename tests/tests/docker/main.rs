@@ -1,0 +1,8 @@
+//! deploy/ for real: the image, swarms of several hosts, AWS played by a mock, the unit of systemd, and the
+//! commands of the deliverables.
+
+mod aws;
+mod entrega;
+mod image;
+mod swarm;
+mod systemd;

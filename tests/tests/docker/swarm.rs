@@ -1,0 +1,1 @@
+//! Stacks on a swarm of several hosts: one ring, faults, updates.
