@@ -38,7 +38,8 @@ fn build() -> PathBuf {
         false => (above.parent().expect("a triple's folder lies in the target folder"), above.file_name()),
     };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "-q", "-p", "chord-peer", "-p", "chord-cli"]);
+    // A build for a test of the whole workspace has the features of `cargo test --workspace`: nothing is built twice.
+    command.args(["build", "-q", "--workspace", "--bins", "--test", "pty"]);
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace"));
     command.arg("--target-dir").arg(target);
     if let Some(triple) = triple {
