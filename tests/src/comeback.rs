@@ -66,18 +66,15 @@ pub fn run(count: usize, words: &Words, lease: Duration, publish: Duration) {
     wait_published(&cluster, publish);
     println!("all were killed and started, and have published after {:.1?}", began.elapsed());
     let all = files.concat();
+    let names: Vec<&str> = all.iter().step_by(all.len() / 100).map(|file| file.name.as_str()).collect();
     // Who founds the ring anew is not sure to know everybody before that.
     eventually(lease * 2 + PATIENCE, "every peer can say that what it tells is all", || {
-        for (peer, file) in
-            cluster.peers.iter().flat_map(|peer| of(1).into_iter().map(move |file| (peer, file)))
-        {
-            let path = format!("/api/v1/files/{}", encode(&file.name));
-            let told = get(&peer.gateway(), &path)?.json();
-            ensure(told["complete"] == true, || format!("{} says of {:?}: {told}", peer.name(), file.name))?;
+        for (peer, name) in cluster.peers.iter().flat_map(|peer| names.iter().map(move |name| (peer, name))) {
+            let told = get(&peer.gateway(), &format!("/api/v1/files/{}", encode(name)))?.json();
+            ensure(told["complete"] == true, || format!("{} says of {name:?}: {told}", peer.name()))?;
         }
         Ok(())
     });
-    let names = all.iter().step_by(all.len() / 100).map(|file| file.name.as_str());
     let survey = Survey::new(names, &questions(9, &all, 20, 400), &all, &[]);
     println!("then: {}", survey.ask_all(&gateways(&cluster), &Rules::default()));
 }

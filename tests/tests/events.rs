@@ -123,7 +123,10 @@ fn what_happens_anywhere_is_told_once_and_in_order() {
     ];
     assert_eq!(of_path(&stream, "d/new.txt"), expected);
     assert_eq!(of_path(&stream, "brought.txt"), [sized("file-appeared", 5.into())]);
-    assert_eq!(of_peer(&stream, "p4"), ["peer-joined", "peer-left"]);
+    let mut told = of_peer(&stream, "p4");
+    // Its port may refuse a call before its goodbye is there.
+    told.retain(|name| name != "peer-failed");
+    assert_eq!(told, ["peer-joined", "peer-left"]);
     let mut told = of_peer(&stream, "p2");
     // Whether p1 or p3 notices first is chance.
     told.retain(|name| name != "peer-suspected");

@@ -60,13 +60,14 @@ impl Peers {
                 continue;
             }
             known.seen = self.looks;
-            if !matches!(std::mem::replace(&mut known.state, State::Gone(*how)), State::Gone(_)) {
-                let what = match how {
-                    Departure::Failed => PeerChange::Failed,
-                    Departure::Left => PeerChange::Left,
-                };
-                changes.push(Change { what, peer: known.peer.clone(), new_life: false });
-            }
+            let what = match (std::mem::replace(&mut known.state, State::Gone(*how)), how) {
+                // The goodbye of one that was found gone a moment before.
+                (State::Gone(Departure::Failed), Departure::Left) => PeerChange::Left,
+                (State::Gone(_), _) => continue,
+                (_, Departure::Failed) => PeerChange::Failed,
+                (_, Departure::Left) => PeerChange::Left,
+            };
+            changes.push(Change { what, peer: known.peer.clone(), new_life: false });
         }
         let suspects: BTreeSet<&Id> = seen.suspects.iter().collect();
         for peer in &seen.alive {
@@ -185,11 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn who_found_a_peer_gone_before_its_goodbye_came_is_not_told_again() {
+    fn a_goodbye_that_comes_after_its_peer_was_found_gone_is_told() {
         let mut peers = Peers::default();
         expect(&mut peers, &view(&[(1, 1)], &[], &[]), &[]);
         expect(&mut peers, &view(&[], &[], &[(1, 1, Departure::Failed)]), &[(PeerChange::Failed, 1, false)]);
-        expect(&mut peers, &view(&[], &[], &[(1, 1, Departure::Left)]), &[]);
+        expect(&mut peers, &view(&[], &[], &[(1, 1, Departure::Left)]), &[(PeerChange::Left, 1, false)]);
         expect(&mut peers, &view(&[(1, 2)], &[], &[]), &[(PeerChange::Joined, 1, true)]);
     }
 
