@@ -82,6 +82,8 @@ pub enum Input {
     },
     /// Whether the catalog can be watched: a publisher renews only while it is.
     Watching(bool),
+    /// Callers are told another URL of its gateway from now on; keepers hear of it with what they hear next.
+    Gateway(Arc<str>),
     /// How a call ended; exactly one per [`Output::Call`].
     Reply {
         /// Who was called; for a stranger that answered, who it really is.

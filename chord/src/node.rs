@@ -242,6 +242,7 @@ impl Node {
                 self.watching = watching;
                 self.drive_publisher(out);
             }
+            Input::Gateway(url) => self.services.gateway = url,
             Input::Reply { from, why, took, outcome } => self.on_reply(from, why, took, outcome, out),
             Input::Timer { timer, after } => match timer {
                 Timer::Join => self.on_join_timer(after, out),

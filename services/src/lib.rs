@@ -17,6 +17,7 @@ pub mod held;
 pub mod logging;
 pub mod metrics;
 pub mod peer;
+pub mod public_url;
 pub mod search;
 pub mod shared_dir;
 pub mod state;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use chordial_proto::catalog_v1::catalog_service_server;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -21,7 +22,7 @@ use crate::config::{HostPort, PeerConfig, Service};
 use crate::driver::{self, Handle};
 use crate::metrics::{Metrics, RingMetrics};
 use crate::state::{ServiceLock, StateFolder};
-use crate::{advertise, gateway, grpc, transfer};
+use crate::{advertise, gateway, grpc, public_url, transfer};
 
 /// A graceful leave may take so long; then the services close, whatever is still open.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -69,6 +70,8 @@ pub async fn stop_signal() {
 pub struct Peer {
     config: PeerConfig,
     addresses: Addresses,
+    /// Its gateway, as callers are told it.
+    public_url: watch::Receiver<String>,
     handle: Option<Handle>,
     metrics: Metrics,
     cancel: CancellationToken,
@@ -134,12 +137,16 @@ impl Peer {
             listeners.push((*service, listener));
         }
         let addresses = addresses(&config, &listeners).await?;
+        let cancel = CancellationToken::new();
+        let own = addresses.advertised(Service::Gateway).url();
+        let public_url = public_url::start(config.gateway.public_url.as_ref(), own, cancel.clone()).await;
         let mut peer = Peer {
             addresses,
+            public_url,
             config,
             handle: None,
             metrics: Metrics::of(services),
-            cancel: CancellationToken::new(),
+            cancel,
             tasks: JoinSet::new(),
             _locks: locks,
         };
@@ -170,7 +177,7 @@ impl Peer {
         let services = ::chord::Services {
             catalog: url(Service::Catalog).into(),
             transfer: url(Service::Transfer).into(),
-            gateway: self.public_gateway_url().into(),
+            gateway: self.public_url.borrow().as_str().into(),
         };
         tracing::info!("{} is {} on ring {}", self.config.name, me.id, self.config.ring);
         let node = ::chord::Node::new(me, services, core_config(&self.config));
@@ -203,6 +210,7 @@ impl Peer {
         self.spawn(chord_service::report_health(handle.clone(), health, self.cancel.clone()));
         self.spawn(chord_service::feed(catalog, handle.clone(), events, self.cancel.clone()));
         self.spawn(chord_service::tell_progress(handle.clone(), self.cancel.clone()));
+        self.spawn(tell_gateway(handle.clone(), self.public_url.clone(), self.cancel.clone()));
         self.spawn(remember(handle.clone(), state.clone(), self.cancel.clone()));
         self.spawn(note_lives(handle.clone(), state.clone(), self.cancel.clone()));
         self.handle = Some(handle);
@@ -274,7 +282,7 @@ impl Peer {
             catalog: self.addresses.endpoint(Service::Catalog)?,
             transfer: self.addresses.endpoint(Service::Transfer)?,
             peer_name: self.config.name.clone(),
-            url: self.public_gateway_url(),
+            url: self.public_url.clone(),
             hosts,
             cors_origins: config.cors_origins.clone(),
             limits,
@@ -378,11 +386,6 @@ impl Peer {
         self.addresses.advertised(Service::Transfer).url()
     }
 
-    /// Its gateway, as callers are told it.
-    fn public_gateway_url(&self) -> String {
-        self.config.gateway.public_url.clone().unwrap_or_else(|| self.gateway_url())
-    }
-
     /// Its gateway, as others dial it.
     pub fn gateway_url(&self) -> String {
         self.addresses.advertised(Service::Gateway).url()
@@ -475,6 +478,16 @@ async fn note_lives(handle: Handle, state: StateFolder, cancel: CancellationToke
         if let Err(error) = state.note_incarnation(number) {
             tracing::warn!("incarnation {number} can't be noted: {error}");
         }
+    }
+    // No service ends by itself, and a URL that is fixed has no changes.
+    cancel.cancelled().await;
+}
+
+/// The node hears of every change of the URL that callers are told.
+async fn tell_gateway(handle: Handle, mut url: watch::Receiver<String>, cancel: CancellationToken) {
+    while let Some(Ok(())) = cancel.run_until_cancelled(url.changed()).await {
+        let now = url.borrow_and_update().clone();
+        handle.set_gateway(&now).await;
     }
     cancel.cancelled().await;
 }

@@ -58,7 +58,8 @@ struct ServiceFacts {
     /// None: it runs in another process.
     listens: Option<SocketAddr>,
     advertised: HostPort,
-    public_url: String,
+    /// Callers are told another address.
+    public: bool,
 }
 
 impl Facts {
@@ -75,8 +76,8 @@ impl Facts {
         };
         let service = |service: Service| {
             let (listens, advertised) = addresses(service);
-            let public_url = config.gateway.public_url.clone().filter(|_| service == Service::Gateway);
-            ServiceFacts { service, listens, advertised, public_url: public_url.unwrap_or_default() }
+            let public = service == Service::Gateway && config.gateway.public_url.is_some();
+            ServiceFacts { service, listens, advertised, public }
         };
         let services: Vec<ServiceFacts> = Service::ALL.into_iter().map(service).collect();
         let friends = [("friend", &config.friend), ("backup_friend", &config.backup_friend)];
@@ -176,7 +177,7 @@ impl Diagnosis {
             listens: facts.listens.map(|address| address.to_string()).unwrap_or_default(),
             advertised: facts.advertised.url(),
             reach: Some(reach),
-            public_url: facts.public_url.clone(),
+            public_url: if facts.public { self.handle.services().gateway.to_string() } else { String::new() },
         }
     }
 }

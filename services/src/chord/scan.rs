@@ -161,7 +161,7 @@ impl Scans {
             peer: Some(me.into()),
             silent: false,
             entries: entries.map(|file| convert::named_entry(&file)).collect(),
-            services: Some(self.handle.services().clone().into()),
+            services: Some(self.handle.services().into()),
             total,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -71,8 +72,33 @@ impl FromStr for HostPort {
     }
 }
 
+/// Where callers outside of the peers' own network are told what this gateway's base URL is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublicUrl {
+    /// In the configuration.
+    Url(String),
+    /// In a file of the machine, which may change.
+    File(PathBuf),
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    /// Reads a URL, or `file:PATH`.
+    fn from_str(text: &str) -> Result<PublicUrl, String> {
+        match text.strip_prefix("file:").map(PathBuf::from) {
+            Some(path) if path.is_absolute() => Ok(PublicUrl::File(path)),
+            Some(_) => {
+                Err("the path of a file must begin with a slash, such as \"file:/srv/chordial/public_url\""
+                    .into())
+            }
+            None => base_url(text).map(PublicUrl::Url),
+        }
+    }
+}
+
 /// A base URL for callers outside: http or https, without its last slash.
-pub(super) fn public_url(text: &str) -> Result<String, String> {
+pub(crate) fn base_url(text: &str) -> Result<String, String> {
     parse_url(text, &["http", "https"], "such as \"https://files.example.org\"")?;
     Ok(text.trim_end_matches('/').to_string())
 }

@@ -19,7 +19,8 @@ mod tests;
 
 use std::path::Path;
 
-pub use address::{Advertise, HostPort};
+pub(crate) use address::base_url;
+pub use address::{Advertise, HostPort, PublicUrl};
 pub use layers::{Flag, Sources};
 pub use peer::{
     CatalogConfig, ChordConfig, GatewayConfig, GrpcConfig, IndexConfig, LogConfig, LogFormat, PeerConfig,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chord_client::ServiceHosts;
 
-use super::address::{Advertise, HostPort};
+use super::address::{Advertise, HostPort, PublicUrl};
 use super::service::Service;
 use super::show::Shown;
 
@@ -144,8 +144,8 @@ pub struct TransferConfig {
 /// Limits of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayConfig {
-    /// The base URL that callers outside of the peers' own network are given; without a last slash.
-    pub public_url: Option<String>,
+    /// The base URL that callers outside of the peers' own network are given; none: the advertised address.
+    pub public_url: Option<PublicUrl>,
     /// Further names under which it may be asked; `*`: any.
     pub hosts: Vec<String>,
     /// Origins whose pages may use it, as browsers write them; `*`: all may read.

@@ -89,7 +89,8 @@ fn flag_wins_over_environment_over_file_over_default() {
 fn what_show_prints_loads_again() {
     let hard = "name = 'a\"b é'\ndirectory = 'c:\\x'\nfriend = 'http://[::1]:1'\n[log]\nlevel = 'warn,chord_peer=debug'\n";
     let full = "[gateway]\npublic_url = 'https://x.org/a/'\nhosts = ['a.org', 'B']\ncors_origins = 'https://x.org, http://y:3000/'\n[index]\nlease = '1m 30s'\n[catalog]\nhashers = '2'\n";
-    for text in ["", hard, full] {
+    let by_file = "[gateway]\npublic_url = 'file:/srv/chordial/public_url'\n";
+    for text in ["", hard, full, by_file] {
         let (_root, path) = file(text);
         let loaded = load(&sources(&path, &[], &[])).unwrap();
         let (_root, again) = file(&effective(&loaded));
@@ -220,6 +221,7 @@ fn values_out_of_bounds_are_refused() {
         ("[transfer]\nmax_uploads = 0", "1 to 256"),
         ("[transfer]\nchunk = 1", "4096"),
         ("[gateway]\npublic_url = 'x'", "http://"),
+        ("[gateway]\npublic_url = 'file:public_url'", "file:/srv/chordial/public_url"),
         ("[gateway]\nrequests_burst = 0", "1 to 1000000"),
         ("[grpc]\nmax_streams = 0", "1 to 65536"),
         ("[grpc]\nhalf_sent_timeout = '1h'", "100ms to 1m"),

@@ -64,7 +64,7 @@ pub(super) fn peer(reader: &mut Reader<'_>) -> PeerConfig {
             max_downloads: reader.integer("transfer.max_downloads", 1..=4096u32) as usize,
         },
         gateway: GatewayConfig {
-            public_url: reader.optional("gateway.public_url", address::public_url),
+            public_url: reader.optional("gateway.public_url", str::parse),
             hosts: reader.list("gateway.hosts", address::host_name),
             cors_origins: reader.list("gateway.cors_origins", address::origin),
             max_connections: reader.integer("gateway.max_connections", 1..=65_536u32) as usize,

@@ -22,7 +22,7 @@ const SNAPSHOT: Duration = Duration::from_secs(5);
 pub struct Handle {
     pub(super) me: watch::Receiver<Peer>,
     pub(super) config: Arc<Config>,
-    pub(super) services: Services,
+    pub(super) services: watch::Receiver<Services>,
     pub(super) calls: Arc<Calls>,
     pub(super) control: mpsc::Sender<Asked>,
     pub(super) bulk: mpsc::Sender<Asked>,
@@ -49,6 +49,7 @@ pub(super) enum Command {
     LookUp { key: Id, read: Read, within: Duration, answer: oneshot::Sender<Ended> },
     Shared { present: Vec<File>, gone: Vec<Arc<str>> },
     Watching(bool),
+    Gateway(Arc<str>),
     Leave(oneshot::Sender<()>),
     Snapshot(oneshot::Sender<Snapshot>),
     Peers(oneshot::Sender<PeersSeen>),
@@ -205,8 +206,8 @@ impl Handle {
     }
 
     /// Where this peer's other services are reached.
-    pub fn services(&self) -> &Services {
-        &self.services
+    pub fn services(&self) -> Services {
+        self.services.borrow().clone()
     }
 
     /// The node's settings.
@@ -281,6 +282,11 @@ impl Handle {
     /// Tells the node whether the catalog can be watched: it publishes and renews only while that is so.
     pub async fn watching(&self, watching: bool) {
         let _ = self.commands.send(Command::Watching(watching)).await;
+    }
+
+    /// Tells the node that callers are told another URL of this peer's gateway.
+    pub async fn set_gateway(&self, url: &str) {
+        let _ = self.commands.send(Command::Gateway(url.into())).await;
     }
 
     /// Leaves the ring gracefully. Tells whether that was done before the deadline.

@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chord::{
-    Envelope, Event, Input, Node, Outcome, Output, Peer, Rejection, Request, Status, Ticket, Timer, Why,
+    Envelope, Event, Input, Node, Outcome, Output, Peer, Rejection, Request, Services, Status, Ticket, Timer,
+    Why,
 };
 use futures::FutureExt;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -63,11 +64,12 @@ pub fn spawn(
     let me = node.me().clone();
     calls.metrics().set_entries_limit(node.config().room.capacity);
     let (lives, life) = watch::channel(me.clone());
+    let (services, services_seen) = watch::channel(node.services().clone());
     let (peers, peers_seen) = watch::channel(0);
     let handle = Handle {
         me: life,
         config: Arc::new(node.config().clone()),
-        services: node.services().clone(),
+        services: services_seen,
         calls: calls.clone(),
         control,
         bulk,
@@ -91,6 +93,7 @@ pub fn spawn(
         peers,
         turns: 0,
         lives,
+        services,
         leaving: Vec::new(),
         left: false,
         named: if friends::any_name(&friends) { friends.clone() } else { Vec::new() },
@@ -121,6 +124,7 @@ struct Driver {
     /// How often a suspicion has begun or ended, or the node's own standing changed.
     turns: u64,
     lives: watch::Sender<Peer>,
+    services: watch::Sender<Services>,
     leaving: Vec<oneshot::Sender<()>>,
     left: bool,
     /// All friends as configured, if any of them is a name.
@@ -193,6 +197,10 @@ impl Driver {
             }
             Command::Shared { present, gone } => self.handle(Input::Shared { present, gone }),
             Command::Watching(watching) => self.handle(Input::Watching(watching)),
+            Command::Gateway(url) => {
+                self.handle(Input::Gateway(url));
+                self.services.send_replace(self.node.services().clone());
+            }
             Command::Leave(done) if self.left => {
                 let _ = done.send(());
             }

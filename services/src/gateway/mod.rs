@@ -53,7 +53,7 @@ use std::time::Duration;
 
 use chord_client::ServiceHosts;
 use chord_client::views::ConfigView;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
@@ -75,8 +75,8 @@ pub struct Options {
     pub transfer: Endpoint,
     /// The peer's name, as shown to people.
     pub peer_name: String,
-    /// The gateway's own base URL, as callers are told it.
-    pub url: String,
+    /// The gateway's own base URL, as callers are told it; it may change.
+    pub url: watch::Receiver<String>,
     /// The names, beside that in `url`, under which it may be asked; `*`: any (see docs/api.md).
     pub hosts: Vec<String>,
     /// The origins whose pages may use it, as browsers write them; `*`: all may read.
@@ -172,7 +172,7 @@ impl Default for Limits {
 #[derive(Debug)]
 struct Gateway {
     peer_name: String,
-    url: String,
+    url: watch::Receiver<String>,
     hosts: hosts::Hosts,
     origins: origins::Origins,
     limits: Limits,
@@ -194,9 +194,10 @@ impl Gateway {
     fn new(options: Options, cancel: CancellationToken) -> Arc<Self> {
         let Options { chord, catalog, transfer, peer_name, url, hosts, cors_origins, .. } = options;
         let Options { limits, metrics, service_hosts, config, .. } = options;
-        let named = url.parse().ok().and_then(|uri: http::Uri| uri.host().map(str::to_owned));
+        let first = url.borrow().clone();
+        let named = first.parse().ok().and_then(|uri: http::Uri| uri.host().map(str::to_owned));
         let hosts = hosts::Hosts::new(hosts.into_iter().chain(named));
-        let origins = origins::Origins::new(&url, cors_origins);
+        let origins = origins::Origins::new(&first, cors_origins);
         // A little less than the whole request may take, so that what did not answer can still be named.
         let deadline = limits.request_timeout.mul_f64(0.9);
         let others = [(Service::Chord, &chord), (Service::Catalog, &catalog), (Service::Transfer, &transfer)]

@@ -91,7 +91,8 @@ where
         Problem::new(Kind::ServiceFailed, "The transfer service stored the file and did not say what it is.")
     })?;
     let state = State { size: header.size, modified_ms: header.modified_ms, digest: header.digest.to_vec() };
-    let location = file_url(&gateway.url, &header.path);
+    let url = gateway.url.borrow().clone();
+    let location = file_url(&url, &header.path);
     let file = File {
         name: header.name,
         path: header.path,
@@ -99,7 +100,7 @@ where
         modified_ms: header.modified_ms,
         digest: state.digest.clone(),
     };
-    let mut response = reply::json(&CatalogFile::new(file, &gateway.url))?;
+    let mut response = reply::json(&CatalogFile::new(file, &url))?;
     reply::validators(&mut response, &state);
     if !stored.replaced {
         *response.status_mut() = StatusCode::CREATED;

@@ -4,5 +4,6 @@
 mod aws;
 mod entrega;
 mod image;
+mod lab;
 mod swarm;
 mod systemd;

@@ -32,7 +32,7 @@ async fn alone(chord: Endpoint, catalog: Endpoint, transfer: Endpoint) -> Harnes
         service_hosts: chord_client::ServiceHosts::default(),
         config: crate::config::Shown::default(),
         cors_origins: Vec::new(),
-        url: "http://p1.test:8000".to_owned(),
+        url: watch::channel("http://p1.test:8000".to_owned()).1,
         limits: Limits::default(),
         metrics: Metrics::of(&[Service::Gateway]),
     };

@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
 
@@ -84,7 +85,7 @@ impl Harness {
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
         let (peer_name, metrics) = ("p1".to_owned(), Metrics::new());
-        let url = "http://p1.test:8000".to_owned();
+        let url = watch::channel("http://p1.test:8000".to_owned()).1;
         let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         let (hosts, cors_origins) = (texts(hosts), texts(origins));
         let catalog = Endpoint::from_static("http://127.0.0.1:1");
