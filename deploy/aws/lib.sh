@@ -190,14 +190,9 @@ http() {
     return "$status"
 }
 
-# public_url I: machine I's file with the address that its peer gives to callers. A peer reads it when it starts.
-public_url() {
-    on "$1" "set -e; url=http://${PUBLIC[$1]}:$GATEWAY; file=/srv/chordial/public_url
-        mkdir -p /srv/chordial/share
-        [ \"\$(cat \$file 2> /dev/null)\" != \"\$url\" ] || exit 0
-        echo \"\$url\" > \$file
-        docker ps --quiet --filter label=com.docker.swarm.service.name=$SERVICE | xargs -r docker stop > /dev/null"
-}
+# public_url I: machine I's file with the address that its peer gives to callers; the peer reads it again and again. It is
+# written in place, since the container has this very file.
+public_url() { on "$1" "mkdir -p /srv/chordial/share && echo http://${PUBLIC[$1]}:$GATEWAY > /srv/chordial/public_url"; }
 
 # ring_has N I: do N peers form one ring, with all views in agreement, as machine I's peer finds?
 ring_has() {
