@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help check fix test demo soak model tables netns soak-netns attacks bench-index bench-libp2p
+.PHONY: help check fix test demo soak model tables netns soak-netns attacks bench-index bench-libp2p entrega
 
 # Seeds of `make soak`: each is one network under random faults.
 SEEDS ?= 10000
@@ -63,3 +63,6 @@ bench-index: ## publishing, renewing, searching, a keeper's memory, and rust-lib
 
 bench-libp2p: ## publishing and finding 1,000 names, ours and rust-libp2p's
 	$(BENCH) --features libp2p --bin index -- libp2p
+
+entrega: ## the coursework's deliverables, as chordial-entrega.zip
+	docs/entrega/empaquetar
