@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use chordial_tests::programs::{Process, Program, ensure, program};
+use chordial_tests::programs::{Process, Program, program};
 use serde_json::Value;
 
 /// All commands of the script together; they take some 20 s.
@@ -205,6 +205,10 @@ fn the_spanish_readme_has_the_commands_of_the_english_one() {
 fn broken(folder: &Path) -> Vec<String> {
     let mut broken = Vec::new();
     for file in fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()) {
+        // The sources' own Markdown is there once more, as it is.
+        if file.ends_with("Desarrollo/codigo") {
+            continue;
+        }
         if file.is_dir() {
             broken.extend(self::broken(&file));
         } else if file.extension().is_some_and(|extension| extension == "md") {
@@ -269,9 +273,5 @@ fn the_archive_has_what_was_asked_for() {
             "{picture}"
         );
     }
-    for folder in ["Diseño", "Desarrollo", "Ejecución"] {
-        let wrong: Vec<String> =
-            broken(&all.join(folder)).into_iter().filter(|link| !link.contains("/codigo/docs/")).collect();
-        ensure(wrong.is_empty(), || wrong.join("\n")).expect("links that lead somewhere");
-    }
+    assert_eq!(broken(&all), Vec::<String>::new());
 }
