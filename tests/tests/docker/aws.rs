@@ -18,7 +18,7 @@ fn a_class_with_the_learner_lab() {
     let image = target().join("docker/chordial.tar");
     assert!(image.is_file(), "{} is missing: make it with .ci/docker-image", image.display());
     let image = image.display();
-    let cloud = Cloud::up(3);
+    let cloud = Cloud::up(4);
 
     what_is_missing_is_named(&cloud);
     let others = limits(&cloud);
@@ -43,6 +43,7 @@ fn a_class_with_the_learner_lab() {
     assert!(!same.contains("gets"), "{same}");
 
     the_night(&cloud, &first);
+    another_machine(&cloud);
     the_demo(&cloud);
     the_end(&cloud, &others);
 }
@@ -137,6 +138,21 @@ fn the_night(cloud: &Cloud, evening: &[String]) {
     let status = fine(cloud.deploy("status"));
     assert_eq!(status.matches("member of the ring").count(), 3, "{status}");
     assert!(status.contains("3 peers, all views agree"), "{status}");
+}
+
+/// Somebody has ended machine 3; `up` makes another one.
+fn another_machine(cloud: &Cloud) {
+    let ended = machines(cloud);
+    let ended = ended.lines().find(|line| line.ends_with("chordial-3")).expect("machine 3");
+    let ended = ended.split_whitespace().next().expect("its identifier");
+    cloud.aws(&format!("ec2 terminate-instances --instance-ids {ended}"));
+    eventually("machine 3 is gone", || cloud.powered().len() == 2);
+    let up = fine(cloud.deploy("up --machines 3"));
+    for word in ["machine 3: i-", "machine 3 joined", "machine 3 gets"] {
+        assert!(up.contains(word), "{word}: {up}");
+    }
+    let nodes = cloud.on(&cloud.powered()[0], "docker node ls --quiet");
+    assert_eq!(nodes.lines().count(), 3, "the swarm forgets the machine that was ended");
 }
 
 fn the_demo(cloud: &Cloud) {
