@@ -227,7 +227,7 @@ obtain() {
 }
 
 build() {
-    local revision sources=/srv/chordial/sources
+    local revision sources=chordial/sources
     if revision=$(git -C "$ROOT" rev-parse --short=12 HEAD 2> /dev/null); then
         [ -z "$(git -C "$ROOT" status --porcelain 2> /dev/null)" ] || say "note: what is not committed is not built"
     else
@@ -262,8 +262,11 @@ distribute() {
 
 # deploy_stack: deploy/stack.yml with IMAGE, then waits until all peers run it as one ring.
 deploy_stack() {
-    tar -c -C "$ROOT" deploy | into 1 "tar -x -C /srv/chordial"
-    on 1 "cd /srv/chordial && CHORDIAL_IMAGE=$IMAGE docker stack deploy --resolve-image never -c deploy/stack.yml chordial"
+    local config=""
+    # A swarm's config never changes: another text gets another name.
+    [ ! -f "$ROOT/deploy/peer.toml" ] || config="CHORDIAL_CONFIG_NAME=chordial-peer-$(cksum < "$ROOT/deploy/peer.toml" | cut -d ' ' -f 1)"
+    tar -c -C "$ROOT" deploy | into 1 "mkdir -p chordial && tar -x -C chordial"
+    on 1 "cd chordial && CHORDIAL_IMAGE=$IMAGE $config docker stack deploy --resolve-image never -c deploy/stack.yml chordial"
     # An update takes one machine after the other.
     eventually $((120 + 60 * ${#NUMBERS[@]})) "$IMAGE on all machines" updated
     eventually 120 "one ring of ${#NUMBERS[@]} peers" ring_has "${#NUMBERS[@]}" 1
