@@ -114,7 +114,7 @@ check_key() {
     SSH=(-i "$KEY_FILE" -o IdentitiesOnly=yes -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -o LogLevel=ERROR
         # A machine is known by its identifier, for its address is another one every day.
         -o StrictHostKeyChecking=accept-new -o "UserKnownHostsFile=$HOME/.ssh/known_hosts_chordial")
-    mkdir -p ~/.ssh
+    [ -d ~/.ssh ] || mkdir -m 700 ~/.ssh
 }
 
 # NUMBERS of the machines that there are, and by number: ID, STATE, PUBLIC, PRIVATE and TYPE.
@@ -222,26 +222,30 @@ obtain() {
     else
         case $1 in /* | ./* | *.tar | *.tar.gz | *.tgz) die "there is no file $1 (--image FILE|REF)." ;; esac
         IMAGE=$1
-        on 1 "docker pull --quiet $IMAGE" > /dev/null
+        on 1 "docker pull --quiet $IMAGE" > /dev/null || die "there is no file $1 here, and machine 1 cannot pull it."
     fi
 }
 
+# The sources as a tar: what is committed, or all of it where this is no clone.
+sources() {
+    if [ -e "$ROOT/.git" ]; then git -C "$ROOT" archive HEAD; else tar -c -C "$ROOT" --exclude ./target .; fi
+}
+
 build() {
-    local revision sources=chordial/sources
-    if revision=$(git -C "$ROOT" rev-parse --short=12 HEAD 2> /dev/null); then
-        [ -z "$(git -C "$ROOT" status --porcelain 2> /dev/null)" ] || say "note: what is not committed is not built"
+    local revision
+    if [ -e "$ROOT/.git" ]; then
+        command -v git > /dev/null || die "git is missing, which says what is committed; or name an image: --image FILE|REF."
+        revision=$(git -C "$ROOT" rev-parse --short=12 HEAD)
+        [ -z "$(git -C "$ROOT" status --porcelain)" ] || say "note: what is not committed is not built"
     else
-        revision=$(cd "$ROOT" && find . -name target -prune -o -type f -print0 | sort -z | xargs -0 cksum | cksum | cut -d ' ' -f 1)
+        revision=$(sources | cksum | cut -d ' ' -f 1)
     fi
     IMAGE=chordial:$revision
     has_image 1 "$IMAGE" && return
-    say "machine 1 builds $IMAGE from these sources: 10 minutes on a large machine, half an hour on a small one"
-    if [ -d "$ROOT/.git" ] || [ -f "$ROOT/.git" ]; then
-        git -C "$ROOT" archive HEAD
-    else
-        tar -c -C "$ROOT" --exclude ./target .
-    fi | into 1 "rm -rf $sources && mkdir -p $sources && tar -x -C $sources"
-    on 1 "cd $sources && timeout 90m docker build --build-arg REVISION=$revision -f deploy/Dockerfile -t $IMAGE ."
+    say "machine 1 builds $IMAGE from these sources; on a small machine that may take an hour (--image takes a ready one)"
+    sources | into 1 "rm -rf chordial/sources && mkdir -p chordial/sources && tar -x -C chordial/sources"
+    on 1 "cd chordial/sources && timeout 120m docker build --build-arg REVISION=$revision -f deploy/Dockerfile -t $IMAGE ." ||
+        die "machine 1 could not build the image; what docker says of it stands above. Again goes on where it broke off."
 }
 
 # distribute: from machine 1 to the others, over their private addresses; the key stays here, in an agent.
@@ -256,7 +260,7 @@ distribute() {
         say "machine $i gets $IMAGE from machine 1"
         ssh "${SSH[@]}" -A -o "HostKeyAlias=${ID[1]}" "$ACCOUNT@${PUBLIC[1]}" "set -o pipefail; docker save $IMAGE | gzip -1 |
             ssh -o BatchMode=yes -o ConnectTimeout=10 -o LogLevel=ERROR -o StrictHostKeyChecking=accept-new \
-                $ACCOUNT@${PRIVATE[$i]} 'docker load --quiet'" < /dev/null > /dev/null
+                $ACCOUNT@${PRIVATE[$i]} 'docker load --quiet'" < /dev/null > /dev/null || die "machine $i did not get the image."
     done
 }
 
@@ -266,7 +270,8 @@ deploy_stack() {
     # A swarm's config never changes: another text gets another name.
     [ ! -f "$ROOT/deploy/peer.toml" ] || config="CHORDIAL_CONFIG_NAME=chordial-peer-$(cksum < "$ROOT/deploy/peer.toml" | cut -d ' ' -f 1)"
     tar -c -C "$ROOT" deploy | into 1 "mkdir -p chordial && tar -x -C chordial"
-    on 1 "cd chordial && CHORDIAL_IMAGE=$IMAGE $config docker stack deploy --resolve-image never -c deploy/stack.yml chordial"
+    on 1 "cd chordial && CHORDIAL_IMAGE=$IMAGE $config docker stack deploy --resolve-image never -c deploy/stack.yml chordial" ||
+        die "docker refuses the stack; it says why above."
     # An update takes one machine after the other.
     eventually $((120 + 60 * ${#NUMBERS[@]})) "$IMAGE on all machines" updated
     eventually 120 "one ring of ${#NUMBERS[@]} peers" ring_has "${#NUMBERS[@]}" 1
