@@ -1,6 +1,7 @@
 #!/bin/bash
 # What a new machine runs once, as root (EC2 "user data", Amazon Linux 2023): docker, a name, swap to build in, and
-# what writes the machine's public address down. `up` puts the machine's number for NUMBER.
+# what writes the machine's public address down. `up` puts the machine's number for NUMBER, and files of deploy/systemd
+# where they are to stand.
 set -euxo pipefail
 
 hostnamectl set-hostname chordial-NUMBER
@@ -34,6 +35,15 @@ TimeoutStartSec=90
 
 [Install]
 WantedBy=multi-user.target
+UNIT
+
+cat > /usr/local/sbin/await-manager << 'SCRIPT'
+AWAIT-MANAGER
+SCRIPT
+chmod 755 /usr/local/sbin/await-manager
+mkdir -p /etc/systemd/system/docker.service.d
+cat > /etc/systemd/system/docker.service.d/await-manager.conf << 'UNIT'
+DOCKER-AWAITS
 UNIT
 
 dd if=/dev/zero of=/swapfile bs=1M count=2048
