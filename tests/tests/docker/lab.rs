@@ -57,10 +57,8 @@ impl Lab {
         let mut said = String::new();
         let output = inside.stdout.take().expect("its output");
         std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut said).expect("what it says");
-        let parent = inside.id();
-        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
-            .expect("a kernel that tells of children");
-        let init = children.trim().to_owned();
+        let found = Command::new("pgrep").args(["--parent", &inside.id().to_string()]).output();
+        let init = text(&found.expect("pgrep of procps runs")).unwrap_or_default();
         assert!(said.trim() == "up" && !init.is_empty(), "no namespaces of its own for the laboratory");
         let folder = tempfile::tempdir().expect("a folder for the laboratory");
         let lab = Lab { script, inside, init, folder, hosts };
@@ -122,6 +120,16 @@ impl Lab {
         let all = String::from_utf8_lossy(&output.stdout).into_owned();
         let (body, status) = all.rsplit_once('\n').filter(|_| output.status.success())?;
         Some((status.parse().ok()?, body.to_owned()))
+    }
+
+    /// Whether something listens at an address, seen from a host.
+    pub fn reaches(&self, host: usize, address: &str) -> bool {
+        let mut command = self.command("nsenter");
+        command.arg(format!("--net=/run/netns/chl-{host}"));
+        command.args(["curl", "--silent", "--max-time", "2", "--http0.9", &format!("telnet://{address}")]);
+        // Connected, and then nothing was said: curl's 28 is its deadline, 7 is a connection refused.
+        let code = command.stdin(Stdio::null()).status().expect("curl runs").code();
+        code == Some(28) || code == Some(0)
     }
 
     /// What a gateway answers with 200, as JSON.
