@@ -122,16 +122,6 @@ impl Lab {
         Some((status.parse().ok()?, body.to_owned()))
     }
 
-    /// Whether something listens at an address, seen from a host.
-    pub fn reaches(&self, host: usize, address: &str) -> bool {
-        let mut command = self.command("nsenter");
-        command.arg(format!("--net=/run/netns/chl-{host}"));
-        command.args(["curl", "--silent", "--max-time", "2", "--http0.9", &format!("telnet://{address}")]);
-        // Connected, and then nothing was said: curl's 28 is its deadline, 7 is a connection refused.
-        let code = command.stdin(Stdio::null()).status().expect("curl runs").code();
-        code == Some(28) || code == Some(0)
-    }
-
     /// What a gateway answers with 200, as JSON.
     pub fn json(&self, host: usize, port: u16, path: &str) -> Option<Value> {
         let (status, body) = self.get(host, port, path)?;
