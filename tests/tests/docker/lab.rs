@@ -57,10 +57,8 @@ impl Lab {
         let mut said = String::new();
         let output = inside.stdout.take().expect("its output");
         std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut said).expect("what it says");
-        let parent = inside.id();
-        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
-            .expect("a kernel that tells of children");
-        let init = children.trim().to_owned();
+        let found = Command::new("pgrep").args(["--parent", &inside.id().to_string()]).output();
+        let init = text(&found.expect("pgrep of procps runs")).unwrap_or_default();
         assert!(said.trim() == "up" && !init.is_empty(), "no namespaces of its own for the laboratory");
         let folder = tempfile::tempdir().expect("a folder for the laboratory");
         let lab = Lab { script, inside, init, folder, hosts };
