@@ -279,7 +279,7 @@ deploy_stack() {
 updated() {
     local state
     state=$(on 1 "docker service inspect --format '{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}' $SERVICE
-        docker service ps --format '{{.Image}} {{.CurrentState}}' --filter desired-state=running $SERVICE")
+        docker service ps --format '{{.Image}} {{.CurrentState}} on {{.Node}} {{.Error}}' $SERVICE")
     printf '%s\n' "$state"
     case $state in *rollback* | updating*) return 1 ;; esac
     [ "$(grep -c "^$IMAGE Running" <<< "$state")" = "${#NUMBERS[@]}" ]
