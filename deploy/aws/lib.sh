@@ -279,10 +279,11 @@ deploy_stack() {
 updated() {
     local state
     state=$(on 1 "docker service inspect --format '{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}' $SERVICE
-        docker service ps --format '{{.Image}} {{.CurrentState}}' --filter desired-state=running $SERVICE")
+        docker service ps --format '{{.Image}} {{.Node}} {{.CurrentState}} {{.Error}}' --filter desired-state=running $SERVICE")
     printf '%s\n' "$state"
     case $state in *rollback* | updating*) return 1 ;; esac
-    [ "$(grep -c "^$IMAGE Running" <<< "$state")" = "${#NUMBERS[@]}" ]
+    # A machine that lost power may be listed with its old task besides.
+    [ "$(sed -n "s|^$IMAGE \([^ ]*\) Running.*|\1|p" <<< "$state" | sort -u | wc -l)" -ge "${#NUMBERS[@]}" ]
 }
 
 # --- what people are told ---

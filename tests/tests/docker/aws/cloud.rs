@@ -131,7 +131,7 @@ impl Cloud {
             .stdin(Stdio::null())
             .stdout(create(&out))
             .stderr(create(&err));
-        let status = Process::spawn(command, program, err.clone()).wait(Duration::from_secs(240));
+        let status = Process::spawn(command, program, err.clone()).wait(Duration::from_secs(400));
         let text = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).expect("output")).into_owned();
         Output { code: status.code().unwrap_or(-1), out: text(&out), err: text(&err) }
     }
