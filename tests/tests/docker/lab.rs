@@ -148,6 +148,16 @@ impl Lab {
         self.script(&["start", &host.to_string()]);
     }
 
+    /// What a machine does before its daemon starts (docs/deploy.md).
+    pub fn await_manager(&self, host: usize) {
+        let mut command = self.command("nsenter");
+        command
+            .arg(format!("--net=/run/netns/chl-{host}"))
+            .arg(sources().join("deploy/systemd/await-manager"));
+        command.arg(self.folder.path().join(format!("lab/h{host}/data")));
+        assert!(command.status().expect("bash runs").success(), "host {host} has waited in vain");
+    }
+
     fn script(&self, arguments: &[&str]) {
         let mut command = self.command("bash");
         // Not piped: the daemons keep it open.

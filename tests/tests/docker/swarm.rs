@@ -241,12 +241,7 @@ fn all_hosts_killed_and_started_at_once_are_one_ring_within_a_minute() {
             scope.spawn({
                 let lab = &lab;
                 move || {
-                    // A worker's daemon that finds no manager tries again after 60 s only: the manager first.
-                    if host > 1 {
-                        eventually(&format!("the manager is there for host {host}"), 60, || {
-                            lab.try_docker(1, &["node", "ls"]).ok()
-                        });
-                    }
+                    lab.await_manager(host);
                     lab.start(host);
                 }
             });
