@@ -102,12 +102,13 @@ fn is_whole(what: &str, lab: &Lab, hosts: &[usize], seconds: u64) {
     });
 }
 
-/// Each of these hosts' gateways finds the file of each, and its bytes are there at the URL that it tells.
+/// Each of these hosts' gateways finds the file of each, and its bytes are there at the URL that it tells. A peer that was
+/// killed and is another one now is listed as dead for a lease, a minute.
 fn all_files_are_found(lab: &Lab, hosts: &[usize]) {
     for &asked in hosts {
         for &holder in hosts {
             let path = format!("/api/v1/files/of-host{holder}.txt");
-            let url = eventually(&format!("a file of host {holder} is found by host {asked}"), 60, || {
+            let url = eventually(&format!("a file of host {holder} is found by host {asked}"), 100, || {
                 let found = lab.json(asked, GATEWAY, &path).filter(|found| found["total"] == 1)?;
                 Some(found["sources"][0]["url"].as_str()?.to_owned())
             });
