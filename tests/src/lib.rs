@@ -9,4 +9,7 @@ pub mod pty;
 pub mod reference;
 pub mod scale;
 pub mod scrape;
+mod sources;
 pub mod survey;
+
+pub use sources::{laboratory, sources};

@@ -40,7 +40,7 @@ fn build() -> PathBuf {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // A build for a test of the whole workspace has the features of `cargo test --workspace`: nothing is built twice.
     command.args(["build", "-q", "--workspace", "--bins", "--test", "pty"]);
-    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace"));
+    command.current_dir(crate::sources());
     command.arg("--target-dir").arg(target);
     if let Some(triple) = triple {
         command.arg("--target").arg(triple);

@@ -3,11 +3,11 @@
 mod cloud;
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chordial_tests::programs::Output;
+use chordial_tests::programs::{Output, ensure, eventually};
 
-use cloud::{Cloud, target};
+use cloud::Cloud;
 
 const SIZES: &str = "--instance-type t3.micro --image-id ami-12c6146b \
                      --block-device-mappings DeviceName=/dev/xvda,Ebs={VolumeSize=8,DeleteOnTermination=true}";
@@ -15,9 +15,7 @@ const SIZES: &str = "--instance-type t3.micro --image-id ami-12c6146b \
 /// A student's term in one: first complaints, the first evening, the morning after, the demonstration, the end.
 #[test]
 fn a_class_with_the_learner_lab() {
-    let image = target().join("docker/chordial.tar");
-    assert!(image.is_file(), "{} is missing: make it with .ci/docker-image", image.display());
-    let image = image.display();
+    let image = crate::lab::image();
     let cloud = Cloud::up(4);
 
     what_is_missing_is_named(&cloud);
@@ -120,7 +118,7 @@ fn as_it_should_be(cloud: &Cloud) {
 fn the_night(cloud: &Cloud, evening: &[String]) {
     let ids: Vec<String> = column(cloud, "InstanceId").into_iter().collect();
     cloud.aws(&format!("ec2 stop-instances --instance-ids {}", ids.join(" ")));
-    eventually("all machines are off", || cloud.powered().is_empty());
+    wait_powered(cloud, 0);
     let off = cloud.deploy("status");
     assert!(off.code == 1 && off.out.contains("All are off"), "{}{}", off.out, off.err);
     refused(&cloud.deploy("demo"), &["is stopped", "deploy/aws/up starts it again"]);
@@ -146,7 +144,7 @@ fn another_machine(cloud: &Cloud) {
     let ended = ended.lines().find(|line| line.ends_with("chordial-3")).expect("machine 3");
     let ended = ended.split_whitespace().next().expect("its identifier");
     cloud.aws(&format!("ec2 terminate-instances --instance-ids {ended}"));
-    eventually("machine 3 is gone", || cloud.powered().len() == 2);
+    wait_powered(cloud, 2);
     let up = fine(cloud.deploy("up --machines 3"));
     for word in ["machine 3: i-", "machine 3 joined", "machine 3 gets"] {
         assert!(up.contains(word), "{word}: {up}");
@@ -184,7 +182,7 @@ fn the_end(cloud: &Cloud, others: &[String]) {
     cloud.aws(&format!("ec2 terminate-instances --instance-ids {}", others[0]));
     let nothing = fine(cloud.deploy("down"));
     assert!(nothing.contains("Nothing: no machine"), "{nothing}");
-    eventually("no machine has power", || cloud.powered().is_empty());
+    wait_powered(cloud, 0);
     let gone = cloud.deploy("status");
     assert!(gone.code == 1 && gone.out.contains("no machines of Chordial"), "{}{}", gone.out, gone.err);
 }
@@ -225,11 +223,11 @@ fn refused(output: &Output, words: &[&str]) {
     }
 }
 
+/// Waits until so many machines have power.
 #[track_caller]
-fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+fn wait_powered(cloud: &Cloud, machines: usize) {
+    eventually(Duration::from_secs(30), &format!("{machines} machines have power"), || {
+        let powered = cloud.powered();
+        ensure(powered.len() == machines, || format!("{powered:?} have"))
+    });
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use chordial_tests::programs::{Process, Program, program};
+use chordial_tests::sources;
 use serde_json::Value;
 
 /// All commands of the script together; they take some 20 s.
@@ -16,10 +17,6 @@ const RUN_BY_CI: [&str; 3] =
     ["cargo build --release", "cargo run --release -- demo", "cargo test --workspace"];
 /// The longest video that is taken, in seconds.
 const VIDEO: u32 = 30 * 60;
-
-fn sources() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
-}
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = sources().join(path);

@@ -4,7 +4,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::lab::{Lab, eventually, made, sources, text, whole};
+use chordial_tests::sources;
+
+use crate::lab::{Lab, eventually, made, text, whole};
 
 /// Bytes, of all layers.
 const SIZE: u64 = 40_000_000;

@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use chordial_tests::{laboratory, sources};
 use serde_json::Value;
-
-/// The folder of the laboratory; by default `../shared/labs` beside the sources.
-const FOLDER: &str = "CHORDIAL_LABS";
 
 /// Hosts 1, 2, …; host 1 is the swarm's manager. They have processes, mounts and networks of their own, so that several
 /// laboratories get on together, and nothing outlives them.
@@ -27,14 +25,7 @@ impl Lab {
     /// # Panics
     /// Where it cannot be made: not root, no script, no image, a tool that is missing.
     pub fn up(hosts: usize) -> Lab {
-        assert!(rustix::process::geteuid().is_root(), "docker daemons need root: run this test as root");
-        let folder = std::env::var_os(FOLDER).map_or_else(|| sources().join("../shared/labs"), PathBuf::from);
-        let script = folder.join("swarm-lab");
-        assert!(
-            script.is_file(),
-            "{} is missing: set {FOLDER} to the folder of the laboratory",
-            script.display()
-        );
+        let script = laboratory("swarm-lab");
         let image = image();
         // A bash that waits takes in whatever processes are left behind. The namespaces' names go where only they are.
         let first = "mkdir -p /run/netns && mount -t tmpfs none /run/netns && ip link set lo up && echo up && \
@@ -191,15 +182,9 @@ impl Drop for Lab {
     }
 }
 
-/// The root of the sources.
-pub fn sources() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 /// The folder where `.ci/docker-image` and `.ci/docker-tools` leave what they make.
 pub fn made() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| sources().join("target"), PathBuf::from);
-    target.join("docker")
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("docker")
 }
 
 /// The saved image.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use chordial_tests::sources;
+
 use crate::image::open;
-use crate::lab::{Lab, eventually, sources, whole};
+use crate::lab::{Lab, eventually, whole};
 
 const GATEWAY: u16 = 8000;
 

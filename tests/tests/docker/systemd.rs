@@ -5,15 +5,12 @@ use std::path::Path;
 use std::process::Command;
 
 use chordial_tests::programs::{self, Program};
+use chordial_tests::sources;
 
 /// Where the unit expects the program.
 const INSTALLED: &str = "usr/local/bin/chord-peer";
 /// The most that `systemd-analyze security` may say, in tenths; from 50 on it calls a unit MEDIUM.
 const EXPOSURE: u32 = 20;
-
-fn sources() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
-}
 
 /// Runs systemd's own judge; what it said.
 fn analyze(arguments: &[&str]) -> String {

@@ -1,10 +1,11 @@
 //! The commands of the documentation, run as they stand there; only the ports are others.
 
 use chordial_tests::programs::Cluster;
+use chordial_tests::sources;
 use serde_json::Value;
 
 use crate::setting::{File, addresses, wait_found};
-use crate::tools::{Tool, sources};
+use crate::tools::Tool;
 
 /// A fenced block: what it is written in, and its lines.
 struct Block {

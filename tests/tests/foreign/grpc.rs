@@ -1,10 +1,11 @@
 //! gRPC as others speak it: Python's and Go's, by reflection alone; and buf's opinion of the .proto files.
 
 use chordial_tests::programs::Output;
+use chordial_tests::sources;
 use serde_json::{Value, json};
 
 use crate::setting::{addresses, facts, settled};
-use crate::tools::{Tool, sources};
+use crate::tools::Tool;
 
 #[test]
 fn python_gets_along_by_reflection_alone() {

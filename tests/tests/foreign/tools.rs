@@ -70,8 +70,3 @@ impl Tool {
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("foreign")
 }
-
-/// The root of the sources.
-pub fn sources() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
-}

@@ -5,15 +5,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use chordial_tests::programs::{Output, Process};
+use chordial_tests::sources;
 
 /// Where `.ci/http-tools` installs them: in the target folder of this test.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("http")
-}
-
-/// The root of the sources.
-pub fn sources() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
 }
 
 /// Runs `program`, a path below [`folder`], to its end.

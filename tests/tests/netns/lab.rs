@@ -3,14 +3,12 @@
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use chordial_tests::laboratory;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-
-/// The folder of the laboratory; by default `../shared/labs` beside the sources.
-const FOLDER: &str = "CHORDIAL_LABS";
 
 /// A switch with hosts 1, 2, … at it; they go with it, and all processes in them.
 #[derive(Debug)]
@@ -27,17 +25,7 @@ impl Lab {
     /// Where it cannot be made: not root, no script, a tool that is missing.
     pub fn up(hosts: usize) -> Lab {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        assert!(rustix::process::geteuid().is_root(), "network namespaces need root: run this test as root");
-        let folder = std::env::var_os(FOLDER).map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/labs"),
-            |folder| Path::new(&folder).to_path_buf(),
-        );
-        let script = folder.join("netns-lab");
-        assert!(
-            script.is_file(),
-            "{} is missing: set {FOLDER} to the folder of the fault laboratory",
-            script.display()
-        );
+        let script = laboratory("netns-lab");
         let name = format!("chordial-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let lab = Lab { script, name, hosts };
         lab.run(&["up", &hosts.to_string()]);

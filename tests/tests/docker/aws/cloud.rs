@@ -2,14 +2,12 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chordial_tests::programs::{Output, Process};
-
-/// The folder of the laboratories; by default `../shared/labs` beside the sources.
-const LABS: &str = "CHORDIAL_LABS";
+use chordial_tests::{laboratory, sources};
 
 /// The mock of AWS, hosts that play its machines, and the computer of a student who works with them.
 #[derive(Debug)]
@@ -28,11 +26,9 @@ impl Cloud {
     /// # Panics
     /// Where it cannot be made: not root, no laboratory, a tool that is missing.
     pub fn up(hosts: usize) -> Cloud {
-        assert!(rustix::process::geteuid().is_root(), "docker daemons need root: run this test as root");
-        let labs = std::env::var_os(LABS).map_or_else(|| sources().join("../shared/labs"), PathBuf::from);
-        let program = labs.join("swarm-lab");
-        assert!(program.is_file(), "{} is missing: set {LABS} to its folder", program.display());
-        let tools = target().join("aws");
+        let program = laboratory("swarm-lab");
+        // Where `.ci/aws-tools` leaves them.
+        let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("aws");
         assert!(
             tools.join("bin/moto_server").exists(),
             "{} is missing: install it with .ci/aws-tools",
@@ -148,14 +144,4 @@ impl Drop for Cloud {
         let _ = self.inside.kill();
         let _ = self.inside.wait();
     }
-}
-
-/// The root of the sources.
-pub fn sources() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
-}
-
-/// The target folder of this test.
-pub fn target() -> &'static Path {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder")
 }
